@@ -1,0 +1,199 @@
+"""The main job, end to end: question → passages → prompt → plan, thinking, draft, check, reflection → answer."""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seriatim.errors import LibraryError, ModelError
+from seriatim.models.generator import Generator, Message, Sampling, Usage
+from seriatim.models.opening import open_generator
+from seriatim.reflection import grounding, phases
+from seriatim.reflection.events import Event
+from seriatim.reflection.grounding import Citation
+from seriatim.reflection.phases import Budgets, Outcome
+from seriatim.reflection.prompts import DIRECT, REFLECTIVE, REFUSAL, conversation
+from seriatim.retrieval.context import Context, Ranked, passage_dict
+from seriatim.retrieval.embedders import Progress
+from seriatim.retrieval.library import DEFAULT_TOKENS, Library
+from seriatim.retrieval.ranking import Effort
+from seriatim.retrieval.selection import Order
+
+DEFAULT_BUDGETS = Budgets()
+# Small models repeat themselves without end when nothing discourages it.
+GREEDY = Sampling(temperature=0.0, repeat_penalty=1.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds spent on finding passages, on the model's reading, and on its writing."""
+
+    retrieve_s: float
+    prefill_s: float
+    generate_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question's answer and all that led to it.
+
+    `complete` is False where the model's output was cut off at its budget. `answered` is False where the passages do
+    not hold the answer: `answer` then says so. `citations` refer to `context.passages` by number, from 1.
+    """
+
+    question: str
+    answer: str
+    answered: bool
+    complete: bool
+    plan: str
+    thinking: str
+    reflections: tuple[str, ...]
+    citations: tuple[Citation, ...]
+    context: Context
+    model: str
+    usage: Usage
+    timings: Timings
+
+    def to_dict(self) -> dict[str, object]:
+        """The `ask --json` contract."""
+        return {
+            "question": self.question,
+            "answer": self.answer,
+            "answered": self.answered,
+            "complete": self.complete,
+            "plan": self.plan,
+            "thinking": self.thinking,
+            "reflections": list(self.reflections),
+            "citations": [asdict(citation) for citation in self.citations],
+            "passages": [passage_dict(each) for each in self.context.passages],
+            "tokens": self.context.tokens,
+            "model": self.model,
+            "usage": {
+                "prompt_tokens": self.usage.prompt_tokens,
+                "completion_tokens": self.usage.completion_tokens,
+            },
+            "timings": asdict(self.timings),
+        }
+
+
+def answer(
+    question: str,
+    library: Library,
+    generator: Generator,
+    *,
+    documents: Sequence[str] | None = None,
+    tokens: int = DEFAULT_TOKENS,
+    passages: int | None = None,
+    order: Order = "document",
+    effort: Effort = "balanced",
+    reflect: bool = True,
+    budgets: Budgets = DEFAULT_BUDGETS,
+    sampling: Sampling = GREEDY,
+    progress: Progress | None = None,
+) -> Iterator[Event]:
+    """Answer `question` from `library`, as a stream of events; the last one is the `Answer`.
+
+    Retrieval options are those of `Library.search`. With `reflect` the model plans, thinks and corrects what the check
+    of its draft finds; without, it answers at once. Raises `SeriatimError` subclasses.
+    """
+    started = time.perf_counter()
+    yield Event("stage", "retrieve")
+    context = library.search(
+        question, documents=documents, tokens=tokens, passages=passages, order=order, effort=effort, progress=progress
+    )
+    context, messages = fitted(context, generator, REFLECTIVE if reflect else DIRECT, budgets)
+    retrieved = time.perf_counter() - started
+    yield Event("passages", data=context)
+    run = phases.reflective if reflect else phases.direct
+    outcome = yield from run(messages, context, generator, budgets, sampling)
+    yield Event("stage", "answer")
+    finished = _finished(outcome, context, generator.name, retrieved)
+    yield Event("output", finished.answer)
+    yield Event("answer", data=finished)
+
+
+def ask(
+    question: str,
+    documents: str | Path | Iterable[str | Path],
+    *,
+    library: str | Path | None = None,
+    model: str | None = None,
+    **options: object,
+) -> Answer:
+    """Answer `question` from `documents` (files, folders or globs), which are indexed first where they are new.
+
+    `library` is the folder of the library to use, `model` a name, a `.gguf` path or a URL; further options as in
+    `answer`.
+    """
+    paths = [documents] if isinstance(documents, str | Path) else list(documents)
+    with Library(library) as opened:
+        report = opened.add(paths)
+        if not report.documents:
+            raise LibraryError("; ".join(reason for _, reason in report.failed) or "no documents were given")
+        return ask_library(question, opened, model=model, documents=report.documents, **options)
+
+
+def ask_library(question: str, library: Library, *, model: str | Generator | None = None, **options: object) -> Answer:
+    """Answer `question` from an open library, with a model that is open already or is opened by name for this call."""
+    generator = open_generator(model) if model is None or isinstance(model, str) else model
+    try:
+        *_, last = answer(question, library, generator, **options)  # type: ignore[arg-type]
+    finally:
+        if generator is not model:
+            generator.close()
+    result: Answer = last.data
+    return result
+
+
+def fitted(context: Context, generator: Generator, system: str, budgets: Budgets) -> tuple[Context, list[Message]]:
+    """`context` less the least relevant passages that the model has no room for, and the messages over it."""
+    room = generator.context_tokens - budgets.total
+    kept = context
+    while True:
+        messages = conversation(kept, system)
+        needed = generator.count_tokens("\n".join(message.content for message in messages))
+        if needed <= room:
+            return kept, messages
+        if len(kept.passages) < 2:
+            raise ModelError(
+                f"{generator.name} holds {generator.context_tokens} tokens, too few for a question over even one "
+                "passage; choose a model with a longer context"
+            )
+        # Drop in one go what the excess suggests, so that a long context does not take many rounds.
+        share = max(1, int(len(kept.passages) * (1 - room / needed))) if room > 0 else len(kept.passages) - 1
+        kept = _without_worst(kept, min(share, len(kept.passages) - 1))
+
+
+def _without_worst(context: Context, count: int) -> Context:
+    worst: set[int] = {each.rank for each in sorted(context.passages, key=lambda each: -each.rank)[:count]}
+    kept: tuple[Ranked, ...] = tuple(each for each in context.passages if each.rank not in worst)
+    return Context(context.question, kept, sum(each.passage.tokens for each in kept))
+
+
+def _finished(outcome: Outcome, context: Context, model: str, retrieve_s: float) -> Answer:
+    draft = outcome.draft
+    refused = grounding.is_refusal(draft.text)
+    unfounded = not refused and draft.faults > 0 and not any(each.supported for each in draft.grounding.citations)
+    text = grounding.cited_answer(draft.text, draft.grounding)
+    is_empty = not re.search(r"\w", re.sub(r"\[[^\]]*\]", "", draft.text))
+    if is_empty:
+        text = "The model gave no answer."
+    elif refused:
+        text = REFUSAL
+    elif unfounded:
+        text = f"{REFUSAL} The model's own words, which no passage supports: {text}"
+    return Answer(
+        question=context.question,
+        answer=text,
+        answered=not is_empty and not refused and not unfounded,
+        complete=draft.finished and not is_empty,
+        plan=outcome.plan,
+        thinking=outcome.thinking,
+        reflections=outcome.reflections,
+        citations=draft.grounding.citations,
+        context=context,
+        model=model,
+        usage=outcome.usage,
+        timings=Timings(retrieve_s, outcome.usage.prefill_s, outcome.usage.decode_s),
+    )

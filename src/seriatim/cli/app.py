@@ -1,0 +1,41 @@
+"""The commands of Seriatim, put together."""
+
+from typing import Annotated
+
+import typer
+
+from seriatim.cli import library, model
+from seriatim.cli.ask import ask
+from seriatim.cli.demo import demo
+from seriatim.cli.library import add
+from seriatim.cli.search import search
+
+app = typer.Typer(
+    name="seriatim",
+    help="Ask long documents questions: passages in reading order, a model that corrects itself, checked citations.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Ask long documents questions, on your own machine."""
+    if version:
+        import seriatim
+
+        print(f"seriatim {seriatim.__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+app.command()(ask)
+app.command()(search)
+app.command()(add)
+app.add_typer(library.app, name="library")
+app.add_typer(model.app, name="model")
+app.command()(demo)

@@ -1,0 +1,94 @@
+"""Progress on standard error: a bar on a terminal, a rare line elsewhere, nothing at all for what is quick."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Timer
+from typing import TYPE_CHECKING, TextIO
+
+from seriatim.cli.literal import line
+from seriatim.cli.screen import can_redraw
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Update = Callable[[str, int, int], None]
+
+PATIENCE_S = 1.0
+LINE_EVERY_S = 10.0
+_BYTES_FROM = 1_000_000  # nothing else here is so many
+
+
+@contextmanager
+def progress_bar(label: str, *, file: TextIO | None = None) -> Iterator[Update]:
+    """Yield `update(what, done, total)`: `what` names the thing at hand, of which `done` of `total` are through.
+
+    A `total` of 0 means that the end is not known; a total beyond a million counts bytes. On a terminal a bar appears
+    after one second; elsewhere a line is printed at most every ten seconds.
+    """
+    file = sys.stderr if file is None else file
+    if can_redraw(file):
+        with _bar(label, file) as update:
+            yield update
+    else:
+        yield _lines(label, file)
+
+
+@contextmanager
+def _bar(label: str, file: TextIO) -> Iterator[Update]:
+    bar = _rich_bar(file)
+    task = bar.add_task(label, total=None, what="", count="")
+    # A timer and not the next update starts the bar: the slow thing may be the one before the first update.
+    timer = Timer(PATIENCE_S, bar.start)
+    timer.daemon = True
+    timer.start()
+
+    def update(what: str, done: int, total: int) -> None:
+        bar.update(task, what=line(what), count=count(done, total), completed=done, total=total or None)
+
+    try:
+        yield update
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()
+
+
+def _rich_bar(file: TextIO) -> "Progress":
+    from rich import progress as rich_progress
+    from rich.console import Console
+    from rich.table import Column
+
+    console = Console(file=file, highlight=False)
+    ellipsis = Column(no_wrap=True, overflow="ellipsis")
+    wide = console.width >= 60
+    columns: list[rich_progress.ProgressColumn] = [
+        rich_progress.TextColumn("{task.description}", markup=False, style="bold"),
+        rich_progress.BarColumn(bar_width=24 if wide else 8),
+        rich_progress.TextColumn("{task.fields[count]}", markup=False),
+    ]
+    if wide:
+        columns += [rich_progress.TimeRemainingColumn(compact=True)]
+    columns += [rich_progress.TextColumn("{task.fields[what]}", markup=False, style="dim", table_column=ellipsis)]
+    return rich_progress.Progress(*columns, console=console, transient=True)
+
+
+def count(done: int, total: int) -> str:
+    """How far a thing has come, in the unit that the numbers suggest; empty where the end is not known."""
+    if total >= _BYTES_FROM:
+        return f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB"
+    return f"{done:,} of {total:,}" if total else ""
+
+
+def _lines(label: str, file: TextIO) -> Update:
+    last = time.monotonic()
+
+    def update(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last < LINE_EVERY_S:
+            return
+        last = time.monotonic()
+        print("seriatim:", *filter(None, (label.lower(), count(done, total), line(what))), file=file, flush=True)
+
+    return update

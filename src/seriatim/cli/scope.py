@@ -1,0 +1,93 @@
+"""What `ask` and `search` share: their options, and which documents of which library they are about."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from seriatim.cli.printing import notice
+from seriatim.cli.progress import progress_bar
+from seriatim.errors import DocumentError, UsageError
+
+if TYPE_CHECKING:
+    from seriatim.retrieval.library import AddReport, Library
+
+
+Order = Literal["document", "relevance"]
+Effort = Literal["fast", "balanced", "thorough"]
+
+
+def _not_empty(question: str) -> str:
+    if not question.strip():
+        raise typer.BadParameter("the question is empty; ask something")
+    return question
+
+
+QuestionArgument = Annotated[
+    str, typer.Argument(metavar="QUESTION", callback=_not_empty, help="The question, in quotes.", show_default=False)
+]
+InOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--in",
+        metavar="PATH",
+        help="Ask these documents only: a file, folder, glob or - for standard input. May be given several times; "
+        "what is new or changed is indexed first.",
+        show_default=False,
+    ),
+]
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option("--library", metavar="DIR", help="The library's folder, instead of your own.", show_default=False),
+]
+TokensOption = Annotated[
+    int, typer.Option("--tokens", metavar="N", min=1, help="Read at most so many tokens of passages.")
+]
+PassagesOption = Annotated[
+    int | None,
+    typer.Option("--passages", metavar="N", min=1, help="Read at most so many passages.", show_default=False),
+]
+OrderOption = Annotated[Order, typer.Option("--order", help="Read in the documents' order, or the best first.")]
+EffortOption = Annotated[
+    Effort,
+    typer.Option("--effort", help="fast: words and static vectors; balanced: the best 200 again; thorough: all again."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def take_in(library: "Library", paths: Sequence[str]) -> "AddReport":
+    """Index what is new in `paths`, with progress; what cannot be read is listed on standard error.
+
+    Raises `DocumentError` where nothing could be read.
+    """
+    with progress_bar("Indexing") as update:
+        report = library.add(paths, progress=update)
+    failures = [_failure(name, reason) for name, reason in report.failed]
+    fatal = failures.pop() if failures and not (report.documents or report.removed) else None
+    for failure in failures:
+        notice(failure)
+    if fatal:
+        raise DocumentError(fatal)
+    return report
+
+
+def documents_asked(library: "Library", paths: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The names to limit a question to: those in `paths`, indexed first; None (all) without paths.
+
+    Raises `UsageError` where there is nothing to ask.
+    """
+    if paths:
+        return take_in(library, paths).documents
+    if not library.documents():
+        raise UsageError(
+            f"there is nothing to ask yet: the library {library.path} is empty; name documents with --in PATH, "
+            "or keep some with: seriatim add PATH"
+        )
+    return None
+
+
+def _failure(name: str, reason: str) -> str:
+    from seriatim.documents.extraction import display_name
+
+    return reason if reason.startswith(display_name(name)) else f"{name}: {reason}"

@@ -1,0 +1,88 @@
+"""The one interface behind which every language model stands."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. Temperature 0 is greedy."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a generation cost: tokens, and seconds of reading the prompt and of writing.
+
+    `cached_tokens` of the `prompt_tokens` were already in the model's cache and cost nothing.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a streamed generation.
+
+    `reasoning` marks text that an endpoint streams apart as the model's reasoning. The last piece, and only it,
+    has a `finish_reason` ("stop": the model ended or a stop string came; "length": the token limit was met)
+    and a `usage`. The stop string itself is never part of the text.
+    """
+
+    text: str = ""
+    reasoning: bool = False
+    finish_reason: Literal["stop", "length"] | None = None
+    usage: Usage | None = None
+
+
+class Generator(Protocol):
+    """A language model. Implementations: `llamacpp.LlamaCpp`, `endpoint.Endpoint`."""
+
+    @property
+    def name(self) -> str:
+        """The model's name as shown to people."""
+
+    @property
+    def context_tokens(self) -> int:
+        """The most tokens that prompt and completion may hold together."""
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the model makes of `text` (an upper estimate where the tokenizer is out of reach)."""
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        prefix: str = "",
+        stop: Sequence[str] = (),
+        max_tokens: int = 512,
+        sampling: Sampling = Sampling(),
+    ) -> Iterator[Piece]:
+        """Stream the assistant's next turn.
+
+        `prefix` is text with which the assistant's turn already begins: the model continues right after it, and it
+        is not repeated in the stream. Closing the iterator cancels the generation.
+        Raises `ModelError` where the model cannot be reached or the prompt does not fit.
+        """
+
+    def close(self) -> None:
+        """Free the model's memory."""

@@ -1,0 +1,65 @@
+"""Open a model by what a person calls it: a name, a GGUF file, or the address of a server."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seriatim.errors import UsageError
+from seriatim.home import home
+from seriatim.models.catalog import MODELS, find
+from seriatim.models.machine import cores, free_disk, free_memory
+
+if TYPE_CHECKING:
+    from seriatim.models.download import Progress
+    from seriatim.models.generator import Generator
+
+SMALL_READER = "smollm2-135m"
+READER = "qwen2.5-coder-1.5b"
+
+_ENOUGH_MEMORY = 4 << 30
+_ENOUGH_DISK = 3_000_000_000
+
+
+def open_generator(model: str | None = None, *, progress: "Progress | None" = None) -> "Generator":
+    """The model called `model`, fetched first if it is a named model that is not here yet.
+
+    `model` is a name from the catalogue, the path of a `.gguf` file, or an http(s) address, with `#MODEL` behind it
+    where the server has several. None stands for `default_reader()`. Raises `UsageError` for what is none of these,
+    and `ModelError` where the model cannot be fetched or loaded.
+    """
+    wanted = model or default_reader()
+    if wanted.startswith(("http://", "https://")):
+        from seriatim.models.endpoint import Endpoint
+
+        address, _, served = wanted.partition("#")
+        return Endpoint(address, served or None)
+    from seriatim.models.llamacpp import LlamaCpp
+
+    return LlamaCpp(gguf_path(wanted, progress=progress))
+
+
+def gguf_path(model: str, *, progress: "Progress | None" = None) -> Path:
+    """The GGUF file behind a reader's name or a path, fetched first if need be."""
+    if model.endswith(".gguf") or os.sep in model:
+        return Path(model).expanduser()
+    named = find(model)
+    if named.kind != "reader":
+        readers = ", ".join(each.name for each in MODELS.values() if each.kind == "reader")
+        raise UsageError(f"{model} turns text into vectors and cannot answer: take one of {readers}")
+    from seriatim.models.download import pull
+
+    pull(named, progress=progress)
+    return named.paths[0]
+
+
+def default_reader() -> str:
+    """What answers when no model is asked for: `SERIATIM_MODEL`, else the better reader that this machine can run.
+
+    Less than 4 GiB of free memory, a single core, or less than 3 GB of free disk (unless it is here already) call for
+    the small one.
+    """
+    asked = os.environ.get("SERIATIM_MODEL")
+    if asked:
+        return asked
+    roomy = MODELS[READER].fetched or free_disk(home()) >= _ENOUGH_DISK
+    return READER if roomy and cores() > 1 and free_memory() >= _ENOUGH_MEMORY else SMALL_READER

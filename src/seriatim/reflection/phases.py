@@ -1,0 +1,186 @@
+"""Phased generation: plan, thinking, draft, check, reflection, output.
+
+Each phase opens its tag for the model and stops at the closing one, so budgets hold on any backend and no phase can
+be skipped (specs: Reflection-Tuning's protocol; budget forcing after s1, arXiv 2501.19393). Between draft and output
+stands a check of the draft against the passages: a reflection names what the check found, and nothing else, for
+models that review themselves without evidence do worse (Huang et al., arXiv 2310.01798).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Generator as Steps
+from dataclasses import dataclass, replace
+
+from seriatim.models.generator import Generator, Message, Sampling, Usage
+from seriatim.reflection import grounding
+from seriatim.reflection.events import Event
+from seriatim.reflection.grounding import Grounding
+from seriatim.reflection.parser import ReflectionParser, merge
+from seriatim.reflection.prompts import PLAN_CLOSING, PLAN_OPENING, THINKING_CLOSING
+from seriatim.retrieval.context import Context
+
+_NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """The most tokens each phase may take, and the least thinking: a model that stops sooner is told to go on."""
+
+    plan: int = 64
+    thinking: int = 224
+    least_thinking: int = 0
+    reflection: int = 96
+    output: int = 160
+    rounds: int = 2
+
+    @property
+    def total(self) -> int:
+        """An upper bound of what all phases add to the prompt."""
+        return self.plan + self.thinking + (1 + self.rounds) * self.output + self.rounds * (self.reflection + 200) + 64
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An answer that the model proposed and what the check says of it."""
+
+    text: str
+    grounding: Grounding
+    finished: bool
+
+    @property
+    def faults(self) -> int:
+        """Claims that no passage bears out; a wrong citation of a right claim is no reason to reflect, it is
+        corrected."""
+        return sum(not claim.supported for claim in self.grounding.claims)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the phases came to: the draft with the fewest faults, and all that led to it."""
+
+    draft: Draft
+    plan: str = ""
+    thinking: str = ""
+    reflections: tuple[str, ...] = ()
+    usage: Usage = _NO_USAGE
+
+
+class _Transcript:
+    """The assistant's turn so far: what the next phase continues from."""
+
+    def __init__(self, generator: Generator, messages: Sequence[Message], sampling: Sampling) -> None:
+        self._generator, self._messages, self._sampling = generator, messages, sampling
+        self.text = ""
+        self.usage: Usage | None = None
+
+    def phase(
+        self, opening: str, stop: Sequence[str], most: int, shown: Callable[[str], Iterable[Event]]
+    ) -> Steps[Event, None, tuple[str, bool]]:
+        """Append `opening` and let the model continue; returns its text, and whether it ended by itself."""
+        self.text += opening
+        written, ended = "", False
+        stream = self._generator.stream(
+            self._messages, prefix=self.text, stop=stop, max_tokens=most, sampling=self._sampling
+        )
+        for piece in stream:
+            if piece.reasoning:
+                yield Event("thinking", piece.text)
+            elif piece.text:
+                written += piece.text
+                yield from shown(piece.text)
+            if piece.finish_reason is not None:
+                ended = piece.finish_reason == "stop"
+                self.usage = _added(self.usage, piece.usage or Usage())
+        self.text += written
+        return written, ended
+
+
+def direct(
+    messages: Sequence[Message], context: Context, generator: Generator, budgets: Budgets, sampling: Sampling
+) -> Steps[Event, None, Outcome]:
+    """One phase, no thinking: the answer at once, checked but not reflected on."""
+    transcript = _Transcript(generator, messages, sampling)
+    yield Event("stage", "draft")
+    draft = yield from _draft(transcript, context, "", budgets)
+    return Outcome(draft, usage=transcript.usage or Usage())
+
+
+def reflective(
+    messages: Sequence[Message], context: Context, generator: Generator, budgets: Budgets, sampling: Sampling
+) -> Steps[Event, None, Outcome]:
+    """Plan, think, draft; then, while the check finds faults and rounds are left, reflect and draft again."""
+    transcript = _Transcript(generator, messages, sampling)
+    parser = ReflectionParser()
+    yield Event("stage", "plan")
+    yield from _tagged(transcript, parser, PLAN_OPENING, ("</plan>", "</thinking>", "<output>"), budgets.plan)
+    yield Event("stage", "think")
+    yield from _think(transcript, parser, budgets)
+    thought = transcript.text
+    yield Event("stage", "draft")
+    drafts = [(yield from _draft(transcript, context, THINKING_CLOSING, budgets))]
+    reflections: list[str] = []
+    while drafts[-1].faults and len(reflections) < budgets.rounds:
+        yield Event("stage", "reflect")
+        opening = f"\nDraft: {drafts[-1].text}\n<reflection>\n{grounding.feedback(drafts[-1].grounding)}\n"
+        transcript.text = thought
+        yield from _tagged(
+            transcript, parser, opening, ("</reflection>", "</thinking>", "<output>"), budgets.reflection
+        )
+        yield from merge(parser.feed("\n</reflection>"))
+        transcript.text += "\n</reflection>"
+        thought = transcript.text
+        reflections.append(parser.reflections[-1])
+        yield Event("stage", "draft")
+        drafts.append((yield from _draft(transcript, context, THINKING_CLOSING, budgets)))
+        if drafts[-1].text == drafts[-2].text:
+            break  # the model stands by its words: another round would only repeat them
+    best = min(reversed(drafts), key=lambda draft: draft.faults)
+    return Outcome(best, parser.plan, parser.thinking, parser.reflections, transcript.usage or Usage())
+
+
+def _think(transcript: _Transcript, parser: ReflectionParser, budgets: Budgets) -> Steps[Event, None, None]:
+    stop = ("</thinking>", "<output>")
+    before = transcript.usage.completion_tokens if transcript.usage else 0
+    opening = PLAN_CLOSING
+    while True:
+        yield from _tagged(transcript, parser, opening, stop, budgets.thinking)
+        spent = (transcript.usage.completion_tokens if transcript.usage else 0) - before
+        if spent >= min(budgets.least_thinking, budgets.thinking):
+            return
+        opening = "\nWait, "
+
+
+def _tagged(
+    transcript: _Transcript, parser: ReflectionParser, opening: str, stop: Sequence[str], most: int
+) -> Steps[Event, None, None]:
+    """One phase whose text goes through the parser, opening included."""
+    yield from merge(parser.feed(opening))
+    yield from transcript.phase(opening, stop, most, lambda text: merge(parser.feed(text)))
+
+
+def _draft(transcript: _Transcript, context: Context, opening: str, budgets: Budgets) -> Steps[Event, None, Draft]:
+    written, finished = yield from transcript.phase(
+        opening, ("</output>",), budgets.output, lambda text: [Event("draft", text)]
+    )
+    yield Event("stage", "check")
+    text = _answer_in(written)
+    return Draft(text, grounding.check(text, context.question, context.passages), finished)
+
+
+def _answer_in(written: str) -> str:
+    """The answer in what a model wrote after `<output>`; some start the protocol anew, and then its output counts."""
+    parser = ReflectionParser()
+    parser.feed(written)
+    parser.close()
+    return parser.output or written.strip()
+
+
+def _added(sum_so_far: Usage | None, more: Usage) -> Usage:
+    """The usage of several phases: the first one's prompt is the prompt; what is written and the seconds add up."""
+    if sum_so_far is None:
+        return more
+    return replace(
+        sum_so_far,
+        completion_tokens=sum_so_far.completion_tokens + more.completion_tokens,
+        prefill_s=sum_so_far.prefill_s + more.prefill_s,
+        decode_s=sum_so_far.decode_s + more.decode_s,
+    )

@@ -1,0 +1,94 @@
+"""Dense embedders by name: the second stage of retrieval.
+
+A name is a model of the catalogue ("minilm", "bge-small-en-v1.5"), the path of a GGUF embedding model, or the address
+of an OpenAI-compatible endpoint with its model ("http://localhost:8080/v1#bge-large"). "static" means no second stage.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seriatim.errors import UsageError
+
+DEFAULT = "minilm"
+Progress = Callable[[str, int, int], None]
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors whose dot product is their similarity."""
+
+    @property
+    def name(self) -> str:
+        """What the library remembers; vectors of different names never mix."""
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of passages, [len(texts), dimension]."""
+
+    def embed_question(self, text: str) -> NDArray[np.float32]:
+        """The vector of a question, [dimension]."""
+
+
+def open_embedder(name: str, *, progress: Progress | None = None) -> Embedder:
+    """The embedder called `name`, fetched first if it is a named model that is not here yet.
+
+    Raises `UsageError` for an unknown name and `ModelError` where the model cannot be fetched or loaded.
+    """
+    if name.startswith(("http://", "https://")):
+        return EndpointEmbedder(name)
+    if name.endswith(".gguf"):
+        return GgufEmbedder(Path(name).expanduser())
+    from seriatim.models.catalog import MODELS
+    from seriatim.models.download import pull
+
+    model = MODELS.get(name)
+    if model is None or model.kind != "embedder":
+        known = ", ".join(model.name for model in MODELS.values() if model.kind == "embedder")
+        raise UsageError(f"{name!r} is no embedder; take static, {known}, a path ending in .gguf, or a URL")
+    from seriatim.retrieval.onnx_embedder import OnnxEmbedder
+
+    return OnnxEmbedder(name, pull(model, progress=progress))
+
+
+class GgufEmbedder:
+    """Any GGUF embedding model, by llama.cpp."""
+
+    def __init__(self, path: Path) -> None:
+        from seriatim.models.llamacpp import LlamaCppEmbedder
+
+        self.name = f"gguf:{path.name}"
+        self._model = LlamaCppEmbedder(path)
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return unit(self._model.embed(list(texts)))
+
+    def embed_question(self, text: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self.embed_passages([text])[0]
+        return vector
+
+
+class EndpointEmbedder:
+    """Any OpenAI-compatible `/v1/embeddings`; the model's name follows the address after "#"."""
+
+    def __init__(self, address: str) -> None:
+        self.name = address
+        base_url, _, model = address.partition("#")
+        self._base_url, self._model = base_url, model or None
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        from seriatim.models.endpoint import embed_texts
+
+        return unit(embed_texts(self._base_url, self._model, texts))
+
+    def embed_question(self, text: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self.embed_passages([text])[0]
+        return vector
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row scaled to length 1; a zero row stays zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return scaled

@@ -1,0 +1,65 @@
+"""The first stage of retrieval: every passage scored at once, by static vectors and by BM25. Milliseconds for a
+library."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seriatim.retrieval import lexical, static
+from seriatim.retrieval.store import Store, Stored
+
+Scores = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+class FirstStage:
+    """The passages of some documents, as rows: the first document's passages, then the second's, and so on."""
+
+    def __init__(self, store: Store, documents: Sequence[Stored]) -> None:
+        self.documents = tuple(documents)
+        self._store = store
+        self._vectors, lengths = store.static(documents, static.DIMENSION)
+        self._bases = np.cumsum([0, *(stored.passages for stored in documents)])
+        self.is_start = np.zeros(len(lengths), dtype=bool)
+        self.is_start[self._bases[self._bases < len(lengths)]] = True
+        self._lengths = lexical.with_neighbours(lengths.astype(np.float32), self.is_start)
+        self._base_of = {stored.id: base for stored, base in zip(documents, self._bases, strict=False)}
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def static_scores(self, question: str) -> Scores:
+        """The cosine of every passage with the question, [rows]."""
+        scores: Scores = self._vectors @ static.embed([question])[0]
+        return scores
+
+    def bm25_scores(self, question: str) -> Scores:
+        """The BM25 score of every passage, [rows]; 0 where no word of the question stands."""
+        found = [self._rows_of(term) for term in dict.fromkeys(lexical.terms(question))]
+        return lexical.bm25(found, self._lengths, self.is_start)
+
+    def locate(self, rows: Rows) -> list[tuple[Stored, int]]:
+        """The document and the passage index of each row."""
+        places = np.searchsorted(self._bases, rows, side="right") - 1
+        return [(self.documents[place], int(row - self._bases[place])) for place, row in zip(places, rows, strict=True)]
+
+    def _rows_of(self, term: str) -> tuple[Rows, NDArray[np.uint8]]:
+        rows, counts = [], []
+        for document, numbers, frequencies in self._store.postings(term):
+            if (base := self._base_of.get(document)) is not None:
+                rows.append(numbers.astype(np.int64) + base)
+                counts.append(frequencies)
+        if not rows:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint8)
+        return np.concatenate(rows), np.concatenate(counts)
+
+
+def best(scores: Scores, count: int) -> Rows:
+    """The rows of the `count` highest scores above zero, best first; equal scores in row order."""
+    if count < len(scores):
+        threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
+        rows = np.flatnonzero((scores >= threshold) & (scores > 0))
+    else:
+        rows = np.flatnonzero(scores > 0)
+    return rows[np.argsort(-scores[rows], kind="stable")][:count]

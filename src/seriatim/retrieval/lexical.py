@@ -1,0 +1,252 @@
+"""BM25 over stemmed words, scored from posting lists.
+
+A passage is scored together with a share of its neighbours, for a story names its people once and then says "he".
+Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), equation 3.15, with the
+idf of Lucene, which is never negative.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+K1 = 1.2
+B = 0.6
+NEIGHBOUR = 0.4
+
+_WORD = re.compile(r"[^\W_]+(?:[’'][^\W_]+)?")
+_STOP_WORDS = frozenset(
+    [
+        "a",
+        "about",
+        "above",
+        "after",
+        "again",
+        "all",
+        "am",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "because",
+        "been",
+        "before",
+        "being",
+        "below",
+        "between",
+        "both",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "doing",
+        "down",
+        "during",
+        "each",
+        "few",
+        "for",
+        "from",
+        "further",
+        "had",
+        "has",
+        "have",
+        "having",
+        "he",
+        "her",
+        "here",
+        "hers",
+        "herself",
+        "him",
+        "himself",
+        "his",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "itself",
+        "just",
+        "me",
+        "more",
+        "most",
+        "my",
+        "myself",
+        "no",
+        "nor",
+        "not",
+        "now",
+        "of",
+        "off",
+        "on",
+        "once",
+        "only",
+        "or",
+        "other",
+        "our",
+        "ours",
+        "ourselves",
+        "out",
+        "over",
+        "own",
+        "same",
+        "she",
+        "should",
+        "so",
+        "some",
+        "such",
+        "than",
+        "that",
+        "the",
+        "their",
+        "theirs",
+        "them",
+        "themselves",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "through",
+        "to",
+        "too",
+        "under",
+        "until",
+        "up",
+        "very",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+        "yours",
+        "yourself",
+        "yourselves",
+        "s",
+        "t",
+        "tell",
+        "said",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """Where one term stands in one document: passage indices, ascending, and how often in each."""
+
+    term: str
+    passages: NDArray[np.uint32]
+    counts: NDArray[np.uint8]
+
+
+class _Stems(dict[str, str]):
+    """Words → stems, each stemmed once; stop words become the empty string."""
+
+    def __init__(self) -> None:
+        import Stemmer
+
+        self._stemmer: Any = Stemmer.Stemmer("english", 0)
+
+    def __missing__(self, word: str) -> str:
+        bare = word.replace("’", "'").removesuffix("'s")
+        self[word] = stem = "" if bare in _STOP_WORDS else self._stemmer.stemWord(bare)
+        return stem
+
+
+@cache
+def _query_stems() -> _Stems:
+    return _Stems()
+
+
+def terms(text: str) -> list[str]:
+    """The index terms of `text`, in order: its words, lower-cased and stemmed, without stop words."""
+    stems = _query_stems()
+    return [stem for word in _WORD.findall(text.lower()) if (stem := stems[word])]
+
+
+def postings(texts: Sequence[str]) -> tuple[list[Postings], NDArray[np.uint16]]:
+    """The posting lists of a document's passages, and how many terms each passage has."""
+    stems = _Stems()
+    vocabulary: dict[str, int] = {}
+    numbers: list[NDArray[np.int64]] = []
+    for text in texts:
+        found = [stem for word in _WORD.findall(text.lower()) if (stem := stems[word])]
+        numbers.append(np.array([vocabulary.setdefault(stem, len(vocabulary)) for stem in found], dtype=np.int64))
+    lengths = np.array([len(n) for n in numbers], dtype=np.int64)
+    keys = np.concatenate([*numbers, np.empty(0, np.int64)]) * len(texts) + np.repeat(np.arange(len(texts)), lengths)
+    keys, times = np.unique(keys, return_counts=True)
+    counts = np.minimum(times, 255).astype(np.uint8)
+    term_of, passage_of = np.divmod(keys, max(1, len(texts)))
+    bounds = np.searchsorted(term_of, np.arange(len(vocabulary) + 1))
+    passage_of = passage_of.astype(np.uint32)
+    lists = [
+        Postings(term, passage_of[bounds[i] : bounds[i + 1]], counts[bounds[i] : bounds[i + 1]])
+        for i, term in enumerate(vocabulary)
+    ]
+    return lists, np.minimum(lengths, 65_535).astype(np.uint16)
+
+
+def bm25(
+    found: Sequence[tuple[NDArray[np.int64], NDArray[np.uint8]]],
+    lengths: NDArray[np.float32],
+    is_start: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """The BM25 score of every passage, [len(lengths)].
+
+    `found` holds, for each term of the question, the rows of the passages that have it, ascending, and its count in
+    each; `lengths` are those of `with_neighbours`, and `is_start` marks the rows at which a document starts.
+    """
+    rows_in_all = len(lengths)
+    average = float(lengths.mean(dtype=np.float64)) if rows_in_all else 0.0
+    saturation = K1 * (1 - B + B * lengths / np.float32(max(average, 1e-9)))
+    scores = np.zeros(rows_in_all, dtype=np.float32)
+    frequency = np.zeros(rows_in_all, dtype=np.float32)
+    for rows, counts in found:
+        if not len(rows):
+            continue
+        share = counts.astype(np.float32)
+        frequency[rows] += share
+        after = (rows + 1 < rows_in_all) & ~is_start[np.minimum(rows + 1, rows_in_all - 1)]
+        frequency[rows[after] + 1] += NEIGHBOUR * share[after]
+        before = ~is_start[rows]
+        frequency[rows[before] - 1] += NEIGHBOUR * share[before]
+        touched = np.flatnonzero(frequency)
+        idf = np.log1p((rows_in_all - len(rows) + 0.5) / (len(rows) + 0.5))
+        here = frequency[touched]
+        scores[touched] += np.float32(idf * (K1 + 1)) * here / (here + saturation[touched])
+        frequency[touched] = 0
+    return scores
+
+
+def with_neighbours(values: NDArray[np.float32], is_start: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Each row's value and a share of its neighbours' in the same document, [rows]."""
+    shared = values.copy()
+    inner = ~is_start[1:]
+    shared[1:] += NEIGHBOUR * values[:-1] * inner
+    shared[:-1] += NEIGHBOUR * values[1:] * inner
+    return shared

@@ -1,0 +1,349 @@
+"""A library: documents kept, found and asked."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from seriatim.documents.document import Document
+from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
+from seriatim.documents.reading import parse
+from seriatim.documents.sources import find_sources, read_source
+from seriatim.errors import DocumentError, LibraryError, ModelError, UsageError
+from seriatim.home import home
+from seriatim.retrieval import embedders, lexical, ranking, static
+from seriatim.retrieval.context import Context, Ranked
+from seriatim.retrieval.embedders import Embedder, Progress
+from seriatim.retrieval.first_stage import FirstStage, Rows, Scores
+from seriatim.retrieval.ranking import EFFORTS, Effort
+from seriatim.retrieval.selection import ORDERS, Order, in_reading_order, within_budget
+from seriatim.retrieval.store import Indexed, Store, Stored
+
+if TYPE_CHECKING:
+    from seriatim.answering import Answer
+
+DEFAULT_TOKENS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What became of the sources given to `Library.add`.
+
+    `documents` names all that those sources stand for and that the library now holds; `failed` pairs a name with the
+    reason.
+    """
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    removed: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        return (*self.added, *self.changed, *self.unchanged)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document of the library. `embedded` counts the passages whose dense vector is kept."""
+
+    name: str
+    sha256: str
+    added_at: str
+    characters: int
+    tokens: int
+    pages: int | None
+    passages: int
+    embedded: int
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryStatus:
+    """The library as a whole."""
+
+    path: str
+    documents: int
+    passages: int
+    embedded: int
+    tokens: int
+    bytes: int
+    splitting: str
+    static_embedder: str
+    embedder: str | None
+
+
+class Library:
+    """A folder that holds documents, their passages and vectors.
+
+    `path` defaults to `library` in Seriatim's home. `embedder` names the dense embedder (see `embedders`) and
+    `splitting` how text is cut; the library remembers both and refuses others from then on.
+    Raises `LibraryError` where the folder cannot be used, or holds vectors of another embedder.
+    """
+
+    def __init__(
+        self, path: str | Path | None = None, *, embedder: str | None = None, splitting: Splitting | None = None
+    ) -> None:
+        self.path = (Path(path) if path is not None else home() / "library").expanduser()
+        self._store = Store(self.path)
+        try:
+            self._agree("static", static.NAME)
+            self.splitting: Splitting = self._agree("splitting", splitting, "sentences")  # type: ignore[assignment]
+            self._embedder_name = self._agree("embedder", embedder, embedders.DEFAULT, settle=embedder is not None)
+        except BaseException:
+            self._store.close()
+            raise
+        self._embedder: Embedder | None = None
+        self._stage: tuple[Any, FirstStage] | None = None
+        self.notes: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._store.close()
+
+    def add(self, paths: Iterable[str | Path], *, progress: Progress | None = None) -> AddReport:
+        """Take in files, folders, globs, or "-" for standard input.
+
+        A file whose content is unchanged costs a hash; a changed one replaces its passages in one step; a file that
+        is gone from a folder given here goes from the library. What cannot be read is reported, and the rest gets in.
+        """
+        paths = list(paths)
+        sources, problems = find_sources(paths)
+        held = {stored.name: stored.sha256 for stored in self._store.documents()}
+        done: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
+        failed = list(problems)
+        for number, source in enumerate(sources):
+            name = str(source)
+            if progress:
+                progress(f"reading {Path(name).name}", number, len(sources))
+            try:
+                outcome = self._take_in(name, read_source(source), held.get(name))
+            except DocumentError as error:
+                failed.append((name, str(error)))
+            else:
+                done[outcome].append(name)
+        if progress and sources:
+            progress("reading", len(sources), len(sources))
+        removed = _gone(held, paths, {str(source) for source in sources})
+        if removed:
+            self._store.remove(removed)
+        return AddReport(
+            tuple(done["added"]), tuple(done["changed"]), tuple(done["unchanged"]), tuple(removed), tuple(failed)
+        )
+
+    def add_document(self, document: Document) -> None:
+        """Take in a document that is already text; one of the same name is replaced."""
+        self._store.put(self._indexed(document))
+
+    def remove(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Remove documents by name: the full one, or a path or file name that only one document has.
+
+        Raises `LibraryError`, and removes nothing, where a name fits none or several.
+        """
+        known = [stored.name for stored in self._store.documents()]
+        found = tuple(dict.fromkeys(_resolve(name, known) for name in names))
+        self._store.remove(found)
+        return found
+
+    def search(
+        self,
+        question: str,
+        *,
+        documents: Sequence[str] | None = None,
+        tokens: int = DEFAULT_TOKENS,
+        passages: int | None = None,
+        order: Order = "document",
+        effort: Effort = "balanced",
+        progress: Progress | None = None,
+    ) -> Context:
+        """The passages that answer `question` best, within `tokens`, in reading order.
+
+        Where all the documents asked fit the budget, they come whole. `documents` limits the search by name. At
+        effort "fast" static vectors and BM25 rank; "balanced" adds a dense embedder over the best candidates;
+        "thorough" over every passage. Raises `UsageError` for a request that makes no sense, `LibraryError` where
+        there is nothing to search.
+        """
+        _check_request(question, tokens, passages, order, effort)
+        stored = self._asked(documents)
+        stage = self._first_stage(stored)
+        whole = passages is None and sum(each.tokens for each in stored) <= tokens
+        depth = max(400, 4 * tokens // PASSAGE_TOKENS, passages or 0, len(stage) if whole else 0)
+        rows, scores = self._rank(stage, question, "fast" if whole else effort, depth, progress)
+        # Four times the average need is read, which leaves room to pass over what no longer fits.
+        needed = rows if whole else rows[: max(4 * tokens // PASSAGE_TOKENS, passages or 0, 16)]
+        ranked = [
+            Ranked(self._store.passages(document, [number])[0], rank, float(score))
+            for rank, ((document, number), score) in enumerate(zip(stage.locate(needed), scores, strict=False), start=1)
+        ]
+        if whole:
+            ranked += self._unranked(stored, ranked)
+        chosen = within_budget(ranked, tokens=tokens, passages=passages)
+        return Context(question, in_reading_order(chosen, order), sum(each.passage.tokens for each in chosen))
+
+    def ask(self, question: str, **options: Any) -> "Answer":
+        """Answer `question` from the library; options as in `seriatim.ask`."""
+        from seriatim.answering import ask_library
+
+        return ask_library(question, self, **options)
+
+    def documents(self) -> list[DocumentInfo]:
+        """What the library holds, by name."""
+        embedded = self._store.dense_counts()
+        infos = [
+            DocumentInfo(
+                each.name, each.sha256, each.added_at, each.characters, each.tokens,
+                len(each.page_starts) or None, each.passages, embedded.get(each.id, 0),
+            )
+            for each in self._store.documents()
+        ]  # fmt: skip
+        return sorted(infos, key=lambda info: info.name)
+
+    def document_text(self, name: str) -> str:
+        """The text that a document's offsets count in."""
+        stored = self._store.find(name)
+        if stored is None:
+            raise LibraryError(f"the library holds no document {name}")
+        return self._store.text(stored)
+
+    def status(self, *, verify: bool = True) -> LibraryStatus:
+        """Counts and sizes. With `verify` every byte is read first; raises `LibraryError` where the file is damaged."""
+        if verify:
+            self._store.verify()
+        infos = self.documents()
+        size = sum(file.stat().st_size for file in self.path.glob("library.sqlite*"))
+        return LibraryStatus(
+            str(self.path), len(infos), sum(info.passages for info in infos), sum(info.embedded for info in infos),
+            sum(info.tokens for info in infos), size, self.splitting, static.NAME, self._store.setting("embedder"),
+        )  # fmt: skip
+
+    def _agree(self, key: str, asked: str | None, default: str | None = None, *, settle: bool = True) -> str:
+        """The value of a setting that the library keeps for good: what it holds, else what is asked, else the
+        default."""
+        held = self._store.setting(key)
+        if held is None:
+            value = asked or default or ""
+            held = self._store.settle(key, value) if settle and self._store.writable else value
+        if asked is not None and held != asked:
+            raise LibraryError(
+                f"the library {self.path} was made with {key} {held}, not {asked}, and the two cannot be mixed; "
+                f"leave {asked} out, or choose another folder with --library"
+            )
+        return held
+
+    def _take_in(self, name: str, data: bytes, held: str | None) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        if held == sha256:
+            return "unchanged"
+        self._store.put(self._indexed(parse(name, data)))
+        return "added" if held is None else "changed"
+
+    def _indexed(self, document: Document) -> Indexed:
+        pieces = cut(document, self.splitting)
+        lists, lengths = lexical.postings([passage.text for passage in pieces.passages])
+        return Indexed(document, pieces.passages, static.embed_ids(pieces.token_ids), lists, lengths)
+
+    def _asked(self, names: Sequence[str] | None) -> list[Stored]:
+        stored = self._store.documents()
+        if names is not None:
+            wanted = {_resolve(name, [each.name for each in stored]) for name in names}
+            stored = [each for each in stored if each.name in wanted]
+        if not any(each.passages for each in stored):
+            raise LibraryError(f"there is nothing to search in {self.path}; add documents first: seriatim add PATH")
+        return stored
+
+    def _first_stage(self, stored: list[Stored]) -> FirstStage:
+        """The first stage over `stored`, kept until other documents are asked or one changes."""
+        key = tuple(each.id for each in stored)
+        if self._stage is None or self._stage[0] != key:
+            self._stage = None  # frees its vectors before the next are read
+            self._stage = (key, FirstStage(self._store, stored))
+        return self._stage[1]
+
+    def _rank(
+        self, stage: FirstStage, question: str, effort: Effort, depth: int, progress: Progress | None
+    ) -> tuple[Rows, Scores]:
+        embedder = None if effort == "fast" else self._dense_embedder(progress)
+        if embedder is None:
+            return ranking.rank_fast(stage, question, depth)
+        return ranking.rank_dense(
+            stage, question, self._store, embedder,
+            candidates=None if effort == "thorough" else max(ranking.CANDIDATES, depth // 4),
+            depth=depth, progress=progress,
+        )  # fmt: skip
+
+    def _dense_embedder(self, progress: Progress | None) -> Embedder | None:
+        """The second stage's embedder; None, with a note, where the default one cannot be had."""
+        if self._embedder_name == "static":
+            return None
+        if self._embedder is None:
+            try:
+                self._embedder = embedders.open_embedder(self._embedder_name, progress=progress)
+            except ModelError as error:
+                if self._store.setting("embedder") is not None:
+                    raise
+                self.notes.append(f"no dense embedder ({error}); ranked by static vectors and BM25 alone")
+                return None
+            if self._store.writable:
+                self._store.settle("embedder", self._embedder.name)
+        return self._embedder
+
+    def _unranked(self, stored: list[Stored], ranked: list[Ranked]) -> list[Ranked]:
+        """The passages that share nothing with the question, after the ranked ones, so that a whole document is
+        whole."""
+        seen = {(each.passage.document, each.passage.index) for each in ranked}
+        rest = [
+            passage
+            for each in stored
+            for passage in self._store.passages(each, range(each.passages))
+            if (passage.document, passage.index) not in seen
+        ]
+        return [Ranked(passage, len(ranked) + place, 0.0) for place, passage in enumerate(rest, start=1)]
+
+
+def _check_request(question: str, tokens: int, passages: int | None, order: str, effort: str) -> None:
+    if not question.strip():
+        raise UsageError("the question is empty; ask something")
+    if tokens < 1:
+        raise UsageError(f"tokens must be at least 1, not {tokens}")
+    if passages is not None and passages < 1:
+        raise UsageError(f"passages must be at least 1, not {passages}")
+    if order not in ORDERS:
+        raise UsageError(f"the order is one of {', '.join(ORDERS)}, not {order!r}")
+    if effort not in EFFORTS:
+        raise UsageError(f"the effort is one of {', '.join(EFFORTS)}, not {effort!r}")
+
+
+def _resolve(name: str, known: Sequence[str]) -> str:
+    """The one known document that `name` stands for: its full name, its resolved path, or a path's ending."""
+    if name in known:
+        return name
+    resolved = str(Path(name).expanduser().resolve())
+    if resolved in known:
+        return resolved
+    fitting = [each for each in known if each.endswith(f"/{name}")]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise LibraryError(f"{name} fits several documents: {', '.join(sorted(fitting))}; give the full path")
+    raise LibraryError(f"the library holds no document {name}; see seriatim library list")
+
+
+def _gone(held: Iterable[str], paths: Iterable[str | Path], sources: set[str]) -> list[str]:
+    """Documents of the library that stood in one of the folders among `paths` and are there no more."""
+    folders = [
+        Path(path).expanduser().resolve() for path in paths if str(path) != "-" and Path(path).expanduser().is_dir()
+    ]
+    return [
+        name
+        for name in held
+        if name not in sources and any(folder in Path(name).parents for folder in folders) and not Path(name).exists()
+    ]

@@ -1,0 +1,411 @@
+"""The library on disk: one SQLite file with documents, passages, posting lists and vectors.
+
+Every change of a document is one transaction, so a reader, or a process that died, sees it whole or not at all.
+Write-ahead logging lets others read meanwhile.
+"""
+
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seriatim.documents.document import Document, Passage, page_at
+from seriatim.errors import LibraryError
+from seriatim.retrieval.lexical import Postings
+
+FILE = "library.sqlite"
+FORMAT = 1
+_APPLICATION_ID = 0x53455249  # "SERI"
+_BUSY_S = 60.0
+
+_SCHEMA = """
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice, so an id stands for one version of one document
+    name TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL,
+    added_at TEXT NOT NULL,
+    characters INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    passages INTEGER NOT NULL,
+    page_starts TEXT NOT NULL,
+    checksum INTEGER NOT NULL  -- of the text, in UTF-8
+);
+CREATE TABLE passages (
+    document INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (document, number)
+) WITHOUT ROWID;
+CREATE TABLE static (
+    document INTEGER PRIMARY KEY REFERENCES documents(id) ON DELETE CASCADE,
+    vectors BLOB NOT NULL,  -- float16 [passages, dimension]
+    lengths BLOB NOT NULL,  -- uint16 [passages], in terms
+    checksum INTEGER NOT NULL
+);
+CREATE TABLE postings (
+    term TEXT NOT NULL,
+    document INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    passages BLOB NOT NULL,  -- uint32, ascending
+    counts BLOB NOT NULL,  -- uint8
+    PRIMARY KEY (term, document)
+) WITHOUT ROWID;
+CREATE INDEX postings_document ON postings (document);
+CREATE TABLE dense (
+    document INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    vector BLOB NOT NULL,  -- float16 [dimension]
+    PRIMARY KEY (document, number)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as the library holds it."""
+
+    id: int
+    name: str
+    sha256: str
+    added_at: str
+    characters: int
+    tokens: int
+    passages: int
+    page_starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """All that is written of one document, made before the library is locked."""
+
+    document: Document
+    passages: tuple[Passage, ...]
+    vectors: NDArray[np.float32]
+    postings: Sequence[Postings]
+    lengths: NDArray[np.uint16]
+
+
+class Store:
+    """An open library file. Use it from the thread that opened it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the library in `folder`, making it where there is none.
+
+        Raises `LibraryError` where it cannot be opened, made or understood.
+        """
+        self.path = folder / FILE
+        with self._explained():
+            self._db, self.writable = _connect(self.path)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    # Settings
+
+    def setting(self, key: str) -> str | None:
+        with self._explained():
+            row = self._db.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def settle(self, key: str, value: str) -> str:
+        """Set `key` unless it is set already; returns the value that holds."""
+        if (held := self.setting(key)) is not None:
+            return held
+        with self._writing():
+            self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (key, value))
+        return self.setting(key) or value
+
+    # Documents
+
+    def documents(self) -> list[Stored]:
+        """Every document, in the order of their ids."""
+        with self._explained():
+            rows = self._db.execute(
+                "SELECT id, name, sha256, added_at, characters, tokens, passages, page_starts "
+                "FROM documents ORDER BY id"
+            ).fetchall()
+        return [_stored(*row) for row in rows]
+
+    def find(self, name: str) -> Stored | None:
+        return next((stored for stored in self.documents() if stored.name == name), None)
+
+    def put(self, indexed: Indexed) -> None:
+        """Write a document; one of the same name is replaced in the same transaction."""
+        document, passages = indexed.document, indexed.passages
+        vectors = indexed.vectors.astype(np.float16).tobytes()
+        lengths = indexed.lengths.tobytes()
+        with self._writing():
+            self._db.execute("DELETE FROM documents WHERE name = ?", (document.name,))
+            key = self._db.execute(
+                "INSERT INTO documents (name, sha256, added_at, characters, tokens, passages, page_starts, checksum) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    document.name,
+                    document.sha256,
+                    datetime.now(UTC).isoformat(timespec="seconds"),
+                    len(document.text),
+                    sum(passage.tokens for passage in passages),
+                    len(passages),
+                    json.dumps(document.page_starts),
+                    zlib.crc32(document.text.encode()),
+                ),
+            ).lastrowid
+            self._db.executemany(
+                "INSERT INTO passages VALUES (?, ?, ?, ?, ?)",
+                ((key, each.index, each.start, each.tokens, each.text) for each in passages),
+            )
+            self._db.execute(
+                "INSERT INTO static VALUES (?, ?, ?, ?)",
+                (key, vectors, lengths, zlib.crc32(lengths, zlib.crc32(vectors))),
+            )
+            self._db.executemany(
+                "INSERT INTO postings VALUES (?, ?, ?, ?)",
+                sorted((each.term, key, each.passages.tobytes(), each.counts.tobytes()) for each in indexed.postings),
+            )
+
+    def remove(self, names: Iterable[str]) -> None:
+        with self._writing():
+            self._db.executemany("DELETE FROM documents WHERE name = ?", ((name,) for name in names))
+
+    def text(self, stored: Stored) -> str:
+        """The whole text of a document: its passages, joined."""
+        with self._explained():
+            rows = self._db.execute("SELECT text FROM passages WHERE document = ? ORDER BY number", (stored.id,))
+            return "".join(text for (text,) in rows)
+
+    def passages(self, stored: Stored, numbers: Sequence[int]) -> list[Passage]:
+        """Some of a document's passages, by index, in the order asked for."""
+        found: dict[int, Passage] = {}
+        with self._explained():
+            for chunk in _chunks(numbers):
+                rows = self._db.execute(
+                    _with_marks(
+                        "SELECT number, start, tokens, text FROM passages WHERE document = ? AND number IN ({})", chunk
+                    ),
+                    (stored.id, *chunk),
+                )
+                for number, start, tokens, text in rows:
+                    page = page_at(stored.page_starts, start)
+                    found[number] = Passage(stored.name, number, start, start + len(text), page, text, tokens)
+        if len(found) < len(set(numbers)):
+            raise self._damaged(f"passages of {stored.name} are missing")
+        return [found[number] for number in numbers]
+
+    # What the first stage reads
+
+    def static(self, documents: Sequence[Stored], dimension: int) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+        """The static vectors [rows, dimension] and lengths [rows] of all passages of `documents`, in their order."""
+        rows = sum(stored.passages for stored in documents)
+        vectors = np.empty((rows, dimension), dtype=np.float32)
+        lengths = np.empty(rows, dtype=np.uint16)
+        first = 0
+        with self._explained():
+            for stored in documents:
+                row = self._db.execute(
+                    "SELECT vectors, lengths, checksum FROM static WHERE document = ?", (stored.id,)
+                ).fetchone()
+                if row is None or zlib.crc32(row[1], zlib.crc32(row[0])) != row[2]:
+                    raise self._damaged(f"the vectors of {stored.name} do not match their checksum")
+                last = first + stored.passages
+                vectors[first:last] = np.frombuffer(row[0], dtype=np.float16).reshape(-1, dimension)
+                lengths[first:last] = np.frombuffer(row[1], dtype=np.uint16)
+                first = last
+        return vectors, lengths
+
+    def postings(self, term: str) -> Iterator[tuple[int, NDArray[np.uint32], NDArray[np.uint8]]]:
+        """Where `term` stands: document id, passage indices, counts; by ascending document id."""
+        with self._explained():
+            rows = self._db.execute(
+                "SELECT document, passages, counts FROM postings WHERE term = ? ORDER BY document", (term,)
+            )
+            for document, passages, counts in rows:
+                yield document, np.frombuffer(passages, dtype=np.uint32), np.frombuffer(counts, dtype=np.uint8)
+
+    # What the second stage reads and keeps
+
+    def dense(self, document: int, numbers: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The dense vectors kept of some of a document's passages."""
+        found = {}
+        with self._explained():
+            for chunk in _chunks(numbers):
+                rows = self._db.execute(
+                    _with_marks("SELECT number, vector FROM dense WHERE document = ? AND number IN ({})", chunk),
+                    (document, *chunk),
+                )
+                found.update(
+                    {number: np.frombuffer(blob, dtype=np.float16).astype(np.float32) for number, blob in rows}
+                )
+        return found
+
+    def keep_dense(self, vectors: Iterable[tuple[int, int, NDArray[np.float32]]]) -> None:
+        """Keep dense vectors, given as (document id, passage index, vector); those of removed documents are dropped."""
+        rows = [
+            (document, number, vector.astype(np.float16).tobytes(), document) for document, number, vector in vectors
+        ]
+        with self._writing():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO dense SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM documents WHERE id = ?)", rows
+            )
+
+    def dense_counts(self) -> dict[int, int]:
+        """How many passages of each document have a dense vector."""
+        with self._explained():
+            return dict(self._db.execute("SELECT document, count(*) FROM dense GROUP BY document"))
+
+    # The file itself
+
+    def version(self) -> tuple[int, int]:
+        """A value that changes whenever the library does, by this process or another."""
+        with self._explained():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0]), self._db.total_changes
+
+    def verify(self) -> None:
+        """Read everything once. Raises `LibraryError` where the file is damaged."""
+        with self._explained():
+            answer = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if answer != "ok":
+            raise self._damaged(str(answer).replace("\n", " "))
+        with self._explained():
+            checksums = dict(self._db.execute("SELECT id, checksum FROM documents"))
+        for stored in self.documents():
+            self.static([stored], dimension=self._static_dimension())
+            if zlib.crc32(self.text(stored).encode()) != checksums[stored.id]:
+                raise self._damaged(f"the text of {stored.name} does not match its checksum")
+
+    def _static_dimension(self) -> int:
+        with self._explained():
+            row = self._db.execute(
+                "SELECT length(vectors) / (2 * passages) FROM static JOIN documents ON id = document WHERE passages > 0"
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _prepare(self) -> None:
+        application, version, objects = (
+            self._db.execute(query).fetchone()[0]
+            for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+        )
+        is_new = application == 0 and objects == 0
+        if not is_new and application != _APPLICATION_ID:
+            raise LibraryError(f"{self.path} is not a Seriatim library; choose another folder with --library")
+        if not is_new and version != FORMAT:
+            raise LibraryError(
+                f"{self.path} has format {version}, this Seriatim reads format {FORMAT}; use the Seriatim that made it"
+            )
+        if self.writable:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            if is_new:
+                self._create()
+
+    def _create(self) -> None:
+        with self._writing():
+            # Another process may have made it while this one waited for the lock.
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                self._db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        if not self.writable:
+            raise LibraryError(
+                f"the library {self.path.parent} is read-only; make it writable, or use --library elsewhere"
+            )
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite reports into a message for people."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _explanation(self.path, error) from error
+
+    def _damaged(self, what: str) -> LibraryError:
+        return LibraryError(f"{self.path} is damaged ({what}); {_RESTORE}")
+
+
+_RESTORE = "restore it from a backup, or move it away and add the documents again. Nothing was changed"
+
+
+def _stored(
+    key: int, name: str, sha256: str, added_at: str, characters: int, tokens: int, passages: int, page_starts: str
+) -> Stored:
+    return Stored(key, name, sha256, added_at, characters, tokens, passages, tuple(json.loads(page_starts)))
+
+
+def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection, and whether it may write; a library in a folder that cannot be written is opened for reading."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+    except OSError as error:
+        raise LibraryError(f"the library folder {path.parent} cannot be made: {error.strerror}") from error
+    if not writable and not path.exists():
+        raise LibraryError(
+            f"there is no library in {path.parent}, and the folder is read-only; choose another with --library"
+        )
+    # In a read-only folder SQLite cannot make the files that write-ahead logging shares between processes; a library
+    # that nobody can write needs none of them.
+    mode = "mode=rwc" if writable else "mode=ro&immutable=1"
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_BUSY_S, isolation_level=None)
+    try:
+        db.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        db.close()
+        raise
+    return db, writable
+
+
+def _explanation(path: Path, error: sqlite3.Error) -> LibraryError:
+    code = getattr(error, "sqlite_errorname", None) or ""
+    if code.startswith("SQLITE_FULL") or code in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
+        return LibraryError(
+            f"the disk that holds {path.parent} is full; free some space and run the same command again. "
+            "What the library held is untouched"
+        )
+    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return LibraryError(
+            f"the library {path.parent} cannot be written; make it writable, or use --library elsewhere"
+        )
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return LibraryError(
+            f"the library {path.parent} has been busy for {_BUSY_S:.0f} s with another process; try again later"
+        )
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return LibraryError(f"{path} is damaged ({error}); {_RESTORE}")
+    return LibraryError(f"the library {path.parent} cannot be used: {error} ({code or type(error).__name__})")
+
+
+def _chunks(numbers: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+    for first in range(0, len(numbers), size):
+        yield [int(number) for number in numbers[first : first + size]]
+
+
+def _with_marks(statement: str, chunk: Sequence[int]) -> str:
+    """`statement` with a question mark for each of `chunk`: the values themselves are always bound."""
+    return statement.format(",".join("?" * len(chunk)))

@@ -1,0 +1,107 @@
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.terminal import SERIATIM, in_terminal, seriatim, without_controls
+from tests.models.chat_server import ChatServer, Script, chat_server
+
+QUESTION = "What did a barrel of oil sell for?"
+
+
+@pytest.fixture
+def model() -> Iterator[ChatServer]:
+    with chat_server() as served:
+        yield served
+
+
+def asked(model: ChatServer, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return seriatim("ask", QUESTION, "--model", model.url, "--effort", "fast", "--tokens", "300", *arguments)
+
+
+def plays(model: ChatServer) -> None:
+    """Plan, thinking, a draft with a fault, the reflection on it, and a draft without."""
+    model.says("Find the price ", "of the oil.")
+    model.says("The oil was ", "sold at Sunder.")
+    model.says("It sold for ninety crowns a barrel [1].")
+    model.says("The price was eleven crowns.")
+    model.says("They sold the oil at Sunder for eleven crowns a barrel.")
+
+
+def test_json_is_the_whole_answer(model: ChatServer, papers: Path) -> None:
+    model.says("They sold the oil at Sunder for eleven crowns a barrel.", prompt_tokens=321, completion_tokens=12)
+    done = asked(model, "--in", str(papers), "--no-reflect", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    contract = {"question", "answer", "thinking", "reflections", "complete", "citations", "passages", "model"}
+    assert contract | {"usage", "timings"} <= set(result)
+    assert result["answer"].startswith("They sold the oil at Sunder for eleven crowns a barrel")
+    assert result["usage"] == {"prompt_tokens": 321, "completion_tokens": 12}
+    citation: dict[str, Any] = result["citations"][0]
+    passage = result["passages"][citation["passage"] - 1]
+    assert "eleven crowns a barrel" in passage["text"]
+    assert passage["start"] <= citation["start"] < citation["end"] <= passage["end"]
+
+
+def test_a_pipe_gets_the_answer_and_its_citations_alone(model: ChatServer, kept: Path) -> None:
+    plays(model)
+    done = asked(model)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer, citations = done.stdout.split("\n\n")
+    assert answer.startswith("They sold the oil at Sunder for eleven crowns a barrel [")
+    assert "] voyage.md\n" in citations
+    assert "eleven crowns a barrel" in citations
+    assert "Find the price" not in done.stdout
+
+
+def test_the_thinking_on_demand(model: ChatServer, kept: Path) -> None:
+    plays(model)
+    text = asked(model, "--show-thinking").stdout
+    places = [
+        text.index(words) for words in ("Plan\nFind", "Thinking\n", "Draft\nIt sold", "Reflection\n", "Answer\nThey")
+    ]
+    assert places == sorted(places)
+
+
+def test_a_terminal_gets_it_all(model: ChatServer, kept: Path) -> None:
+    plays(model)
+    command = (*SERIATIM, "ask", QUESTION, "--model", model.url, "--tokens", "300")
+    status, written = in_terminal(command, columns=80)
+    text = without_controls(written)
+    assert status == 0
+    for part in ("Plan\n", "Thinking\n", "Draft\n", "▎ Reflection\n", "Answer\n", "█ 1 cited", "small · "):
+        assert part in text
+    assert "reading " in text
+
+
+def test_a_model_that_cannot_be_reached_is_one_line(kept: Path) -> None:
+    done = seriatim("ask", QUESTION, "--model", "http://127.0.0.1:9", "--effort", "fast", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("seriatim: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_model_is_wrong_use(kept: Path) -> None:
+    done = seriatim("ask", QUESTION, "--model", "no-such-model", "--effort", "fast")
+    assert done.returncode == 2
+    assert "no-such-model" in done.stderr
+
+
+def test_ctrl_c_says_what_is_kept(model: ChatServer, papers: Path) -> None:
+    model.scripts.append(Script(events=[{"choices": [{"delta": {"content": "on and on "}}]}] * 1000, wait_s=0.05))
+    command = [*SERIATIM, "ask", QUESTION, "--model", model.url, "--effort", "fast", "--in", str(papers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not model.asked and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert errors.strip() == "seriatim: stopped; what was indexed, embedded or downloaded until now is kept"
+    assert model.hung_up.wait(10)
+    assert len(json.loads(seriatim("library", "list", "--json").stdout)["documents"]) == 2

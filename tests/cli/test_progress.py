@@ -1,0 +1,58 @@
+import io
+import sys
+import time
+
+import pytest
+
+from seriatim.cli import progress
+from seriatim.cli.progress import count, progress_bar
+from tests.cli.terminal import in_terminal, without_controls
+
+SHOW = """
+import sys, time
+from seriatim.cli.progress import progress_bar
+with progress_bar("Indexing") as update:
+    for done in range({steps}):
+        update("[red]a\\x1b[31m file[/red]", done, {steps})
+        time.sleep({pause})
+print("the end")
+"""
+
+
+def run(steps: int, pause: float, columns: int = 100) -> str:
+    status, written = in_terminal((sys.executable, "-c", SHOW.format(steps=steps, pause=pause)), columns=columns)
+    assert status == 0
+    return written
+
+
+def test_what_is_quick_shows_nothing() -> None:
+    assert run(5, 0.01) == "the end\n"
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_what_takes_long_gets_a_bar_that_goes_away(columns: int) -> None:
+    written = run(8, 0.2, columns)
+    text = without_controls(written)
+    assert "Indexing" in text
+    assert " of 8" in text
+    assert "[red]a�[31m"[:8] in text or columns == 40
+    assert written.endswith("\x1b[2Kthe end\n")
+
+
+def test_a_pipe_gets_a_rare_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.2)
+    file = io.StringIO()
+    with progress_bar("Indexing", file=file) as update:
+        for done in range(5):
+            update("a file", done, 5)
+        assert file.getvalue() == ""
+        time.sleep(0.25)
+        update("another file", 5, 0)
+        update("another file", 5, 5)
+    assert file.getvalue() == "seriatim: indexing another file\n"
+
+
+def test_counts_have_the_unit_that_they_suggest() -> None:
+    assert count(3, 1200) == "3 of 1,200"
+    assert count(98_300, 98_362_432) == "0.1 of 98.4 MB"
+    assert count(3, 0) == ""

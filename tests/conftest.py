@@ -1,0 +1,47 @@
+"""What every test has: a home of its own. What some ask for: real models, fetched once for all runs."""
+
+import os
+from pathlib import Path
+
+import pytest
+from platformdirs import user_cache_path
+
+from seriatim.models.catalog import find
+from seriatim.models.download import pull
+
+_SETTINGS = ("SERIATIM_", "HF_", "OPENAI_", "PIP_INDEX_URL")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty `SERIATIM_HOME`, and none of the developer's own settings."""
+    for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
+        monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("SERIATIM_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def cached_home() -> Path:
+    """A `SERIATIM_HOME` that outlives the run and holds fetched models: `SERIATIM_TEST_CACHE`, else a cache folder."""
+    asked = os.environ.get("SERIATIM_TEST_CACHE")
+    return Path(asked) if asked else user_cache_path("seriatim-tests", appauthor=False)
+
+
+@pytest.fixture(scope="session")
+def reader_path(cached_home: Path) -> Path:
+    """The GGUF file of `smollm2-135m`."""
+    return _fetched("smollm2-135m", cached_home) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(scope="session")
+def embedder_path(cached_home: Path) -> Path:
+    """The folder of `minilm`, with `model.onnx` and `tokenizer.json`."""
+    return _fetched("minilm", cached_home)
+
+
+def _fetched(name: str, home: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERIATIM_HOME", str(home))
+        return pull(find(name))

@@ -1,0 +1,87 @@
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from seriatim.documents.decoding import decode
+from seriatim.documents.extraction import Unreadable
+
+# Text as it stands in files: any character but controls, lone surrogates, and a byte order mark at the front.
+TEXT = st.text(
+    st.one_of(st.characters(exclude_categories=("Cs", "Cc")), st.sampled_from("\t\r\n \r\n")), min_size=1
+).filter(lambda text: not text.startswith("\ufeff"))
+
+
+@settings(deadline=None)
+@given(TEXT)
+@example("line\r\nline\n\rend")
+def test_utf8_comes_back_as_it_was_with_its_line_ends(text: str) -> None:
+    assert decode(text.encode()) == text
+
+
+@settings(deadline=None)
+@given(TEXT, st.sampled_from(["utf-8-sig", "utf-16", "utf-32"]))
+def test_a_byte_order_mark_tells_the_encoding_and_is_dropped(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["Plain words, line by line.\r\n" * 3, "Ёлка и снег, и звёзды над домом.\r\n" * 40])
+def test_utf16_without_a_mark_is_recognised(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "He said: “It’s a café – isn’t it?” … and paid £5."),
+        ("cp1252", "Die Straße ist länger, als wir dachten; die Bäume könnten größer werden."),
+        ("cp1252", "Les élèves étaient très contents d’être à l’école où l’été dernier ils jouaient. Ça va ?"),
+        ("latin-1", "A situação não é fácil, mas a população espera soluções até amanhã."),
+        ("latin-1", "Å andra sidan är det svårt att förstå vad han menar när han går på gatan."),
+        ("latin-1", "El niño comió en la montaña. ¿Cómo está usted? ¡Qué día más bonito!"),
+        ("cp1250", "Zażółć gęślą jaźń. Wczoraj poszliśmy do sklepu, żeby kupić chleb i mąkę."),
+        ("cp1251", "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему."),
+        ("koi8_r", "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему."),
+        ("cp1253", "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια και τα δικαιώματα."),
+        ("cp932", "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。"),
+        ("gb18030", "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。"),
+        ("big5", "人人生而自由，在尊嚴和權利上一律平等。他們賦有理性和良心，並應以兄弟關係的精神相對待。"),
+        ("cp949", "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다."),
+    ],
+)
+@pytest.mark.parametrize("lines", [1, 30])
+def test_older_encodings_are_recognised(encoding: str, text: str, lines: int) -> None:
+    text = (text + "\r\n") * lines
+    assert decode(text.encode(encoding)) == text
+
+
+def test_a_few_foreign_lines_in_a_long_text_tell_its_encoding() -> None:
+    text = "Plain words without any accent.\r\n" * 20_000 + "At last a café, with its façade.\r\n"
+    assert decode(text.encode("latin-1")) == text
+
+
+def test_a_damaged_byte_does_not_cost_the_rest_of_utf8() -> None:
+    data = "Größe, Länge, Höhe – überall Umlaute.".encode() * 9
+    assert decode(data + b"\xff." + data) == (data + "\ufffd.".encode() + data).decode()
+
+
+def test_a_lone_surrogate_and_a_nul_become_the_replacement_character() -> None:
+    assert decode(b"\xff\xfe" + "a\ud800b".encode("utf-16-le", "surrogatepass")) == "a\ufffdb"
+    assert decode(b"one nul \0 in much honest text. " + b"words " * 50).startswith("one nul \ufffd in")
+
+
+@pytest.mark.parametrize("junk", [bytes(100), bytes(range(256)) * 40, b"\x7fELF\2\1\1" + bytes(60), b"\1\2\3 a"])
+def test_binary_data_is_refused(junk: bytes) -> None:
+    with pytest.raises(Unreadable, match="is not text"):
+        decode(junk)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_become_storable_text_or_are_refused(data: bytes) -> None:
+    try:
+        text = decode(data)
+    except Unreadable:
+        return
+    text.encode()
+    assert "\0" not in text

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from seriatim.errors import ModelError, UsageError
+from seriatim.models.endpoint import Endpoint
+from seriatim.models.machine import cores, free_disk, free_memory
+from seriatim.models.opening import READER, SMALL_READER, default_reader, gguf_path, open_generator
+from tests.models.chat_server import chat_server
+
+
+def test_an_address_opens_an_endpoint() -> None:
+    with chat_server() as server:
+        server.models = [{"id": "one"}, {"id": "two"}]
+
+        generator = open_generator(f"{server.url}/v1#two")
+
+        assert isinstance(generator, Endpoint)
+        assert generator.name == "two"
+
+
+def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert gguf_path(f"{tmp_path}/mine.gguf") == tmp_path / "mine.gguf"
+    assert gguf_path("~/mine.gguf") == Path.home() / "mine.gguf"
+    with pytest.raises(ModelError, match="there is no model file"):
+        open_generator(f"{tmp_path}/mine.gguf")
+
+
+def test_an_embedder_cannot_read() -> None:
+    with pytest.raises(UsageError, match="cannot answer: take one of smollm2-135m"):
+        open_generator("minilm")
+
+
+def test_an_unknown_name_is_told() -> None:
+    with pytest.raises(UsageError, match="did you mean smollm2-135m"):
+        open_generator("smolm2")
+
+
+def test_the_default_is_one_of_two_or_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_reader() in (READER, SMALL_READER)
+
+    monkeypatch.setenv("SERIATIM_MODEL", "minilm")
+    assert default_reader() == "minilm"
+    with pytest.raises(UsageError, match="cannot answer"):
+        open_generator()
+
+
+@pytest.mark.parametrize(
+    ("of_cores", "memory", "disk", "expected"),
+    [
+        (2, 4 << 30, 3 * 10**9, READER),
+        (1, 4 << 30, 3 * 10**9, SMALL_READER),
+        (2, (4 << 30) - 1, 3 * 10**9, SMALL_READER),
+        (2, 4 << 30, 3 * 10**9 - 1, SMALL_READER),
+    ],
+)
+def test_a_small_machine_gets_the_small_reader(
+    monkeypatch: pytest.MonkeyPatch, of_cores: int, memory: int, disk: int, expected: str
+) -> None:
+    monkeypatch.setattr("seriatim.models.opening.cores", lambda: of_cores)
+    monkeypatch.setattr("seriatim.models.opening.free_memory", lambda: memory)
+    monkeypatch.setattr("seriatim.models.opening.free_disk", lambda folder: disk)
+
+    assert default_reader() == expected
+
+
+def test_the_machine_is_measured(tmp_path: Path) -> None:
+    assert cores() >= 1
+    assert free_memory() > 1 << 20
+    assert free_disk(tmp_path / "not" / "there") > 0

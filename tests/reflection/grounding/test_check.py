@@ -1,0 +1,195 @@
+"""The check of answers, on answers over real passages and on any text."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seriatim.documents.document import Passage
+from seriatim.documents.sentences import sentence_spans
+from seriatim.reflection.grounding import Grounding, check
+from seriatim.retrieval.context import Ranked
+from tests.reflection.grounding.drafts import (
+    BEYOND_WORDS,
+    BY_A_MODEL,
+    COFFIN,
+    DEVELOPMENT,
+    HELD_OUT,
+    LAY,
+    LEG,
+    OWNERS,
+    RESCUE,
+    Draft,
+)
+from tests.reflection.grounding.novels import shelf
+
+SHELF = shelf()
+
+
+def numbered(text: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda key: str(SHELF.numbers[key[1]]), text)
+
+
+def checked(draft: Draft) -> Grounding:
+    return check(numbered(draft.text), draft.question, SHELF.passages)
+
+
+def one_passage(text: str, number: int = 1) -> Ranked:
+    return Ranked(Passage("notes.txt", number, 0, len(text), None, text, 1), number, 1.0)
+
+
+@pytest.mark.parametrize("draft", [*DEVELOPMENT, *HELD_OUT, *BY_A_MODEL], ids=lambda draft: draft.text[:60])
+def test_answers(draft: Draft) -> None:
+    grounding = checked(draft)
+    failed = [each.fact.text for each in grounding.failed]
+    for words in draft.wrong:
+        assert any(words in text or text in words for text in failed), failed
+    if not draft.wrong:
+        assert failed == []
+    cited = {citation.passage for citation in grounding.citations}
+    assert {SHELF.numbers[key] for key in draft.cites} <= cited
+
+
+@pytest.mark.parametrize("draft", BEYOND_WORDS, ids=lambda draft: draft.text[:60])
+def test_answers_that_take_more_than_words_to_refute(draft: Draft) -> None:
+    assert checked(draft).failed == ()
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_quotes_are_exact(line_break: str) -> None:
+    books = shelf(line_break)
+    for draft in (*DEVELOPMENT, *HELD_OUT):
+        for citation in check(numbered(draft.text), draft.question, books.passages).citations:
+            passage = books.passages[citation.passage - 1].passage
+            assert passage.start <= citation.start < citation.end <= passage.end
+            assert citation.document == passage.document
+            assert books.texts[citation.document][citation.start : citation.end] == citation.quote
+
+
+def test_a_citation_shows_the_sentence_that_matters() -> None:
+    draft = Draft(OWNERS, "The other shares are held by annuitants, widows and fatherless children [{owners}].")
+    [citation] = checked(draft).citations
+    assert citation.quote.startswith("It turned out to be Captain Bildad")
+    assert citation.quote.endswith("in the ship.")
+    assert citation.supported
+
+
+def test_a_wrong_citation_is_corrected() -> None:
+    [fault] = checked(Draft(LAY, "Peleg offers the 300th lay [{pipe}].")).unsupported
+    assert (fault.fact.kind, fault.fact.text) == ("number", "300th")
+    assert fault.cited == (SHELF.numbers["pipe"],)
+    assert fault.found_in == (SHELF.numbers["three_hundredth"],)
+
+
+def test_a_citation_out_of_range_is_a_fault() -> None:
+    grounding = checked(Draft(LEG, "Ahab lost it off Japan [99]."))
+    [fault] = grounding.unsupported
+    assert (fault.fact.kind, fault.fact.text, fault.found_in) == ("citation", "99", (SHELF.numbers["japan"],))
+    assert [citation.passage for citation in grounding.citations] == [SHELF.numbers["japan"]]
+
+
+def test_what_nothing_supports_keeps_its_citation_unsupported() -> None:
+    grounding = checked(Draft(COFFIN, "A dining table [{rig}]."))
+    [citation] = grounding.citations
+    assert (citation.passage, citation.supported) == (SHELF.numbers["rig"], False)
+
+
+def test_a_name_may_stand_for_a_pronoun() -> None:
+    texts = ["Call me Ishmael.", "On the second day, a sail drew near, nearer, and picked me up at last."]
+    passages = [one_passage(text, number) for number, text in enumerate(["Ishmael and Ahab met.", *texts], 1)]
+    grounding = check("Ishmael is picked up by a sail on the second day [3].", "What happens?", passages)
+    assert grounding.unsupported == ()
+    assert [citation.passage for citation in grounding.citations] == [3]
+
+
+def test_small_numbers_are_wrong_only_where_the_passage_counts_otherwise() -> None:
+    passages = [one_passage("The ship had three boats and a captain. On the second day she sank.")]
+    assert check("The ship had three boats [1].", "Describe the ship.", passages).unsupported == ()
+    assert check("The ship had four boats [1].", "Describe the ship.", passages).failed
+    assert check("The two, ship and captain, had boats [1].", "Describe the ship.", passages).unsupported == ()
+
+
+def test_refusals_have_neither_faults_nor_citations() -> None:
+    for text in ("The passages do not answer this question [3].", "The passages do not mention Sherlock Holmes."):
+        grounding = check(text, RESCUE, SHELF.passages)
+        assert (grounding.citations, grounding.unsupported) == ((), ())
+
+
+@pytest.mark.parametrize("text", ["Yes.", "No.", "Yes, it does.", "No, he does not.", "That is correct.", ""])
+def test_nothing_checkable_is_no_fault(text: str) -> None:
+    assert check(text, "Is Starbuck a Quaker?", SHELF.passages).unsupported == ()
+
+
+def test_without_passages() -> None:
+    grounding = check("It sank in 1851 [1].", "When did it sink?", [])
+    assert {fault.fact.kind for fault in grounding.failed} == {"number", "citation"}
+    assert grounding.citations == ()
+
+
+def test_escaped_tags_in_a_quotation() -> None:
+    passages = [one_passage("Write the <output> tag at the end of it.")]
+    grounding = check('It says "Write the ‹output› tag at the end" [1].', "What does it say?", passages)
+    assert grounding.unsupported == ()
+
+
+PIECES = 'Ahab whale whales 1851 twelve 12.5% “Call me” the of not [1] [2,9] [77] Nantucket, 3 May boats. - 1. ‘ ’ " …'
+WORDS = st.sampled_from([*re.split(" ", PIECES), "\n", "\r\n", "\n\n"])
+TEXTS = st.text(max_size=120) | st.lists(WORDS, max_size=30).map(" ".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, TEXTS, st.lists(TEXTS, max_size=4))
+def test_any_text(draft: str, question: str, texts: list[str]) -> None:
+    passages = [
+        Ranked(Passage("a.txt", index, 10 * index, 10 * index + len(text), None, text, 1), index, 0.0)
+        for index, text in enumerate(texts)
+    ]
+    grounding = check(draft, question, passages)
+    for citation in grounding.citations:
+        passage = passages[citation.passage - 1].passage
+        assert passage.start <= citation.start <= citation.end <= passage.end
+        assert passage.text[citation.start - passage.start : citation.end - passage.start] == citation.quote
+    for fault in grounding.unsupported:
+        assert 0 <= fault.fact.start <= fault.fact.end <= len(draft)
+        assert all(1 <= number <= len(passages) for number in (*fault.cited, *fault.found_in))
+    assert check(draft, question, passages) == grounding
+
+
+SENTENCES = [
+    (number, sentence)
+    for number, ranked in enumerate(SHELF.passages, start=1)
+    for start, end in sentence_spans(ranked.passage.text)
+    if len((sentence := ranked.passage.text[start:end].strip()).split()) >= 5
+]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(SENTENCES))
+def test_a_sentence_of_a_passage_is_supported_and_cited(sentence: tuple[int, str]) -> None:
+    number, text = sentence
+    grounding = check(text, "What happens?", SHELF.passages)
+    assert grounding.unsupported == ()
+    assert number in {citation.passage for citation in grounding.citations}
+    assert all(citation.supported for citation in grounding.citations)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(SENTENCES), st.integers(0, 99), st.integers(10_000, 10**9), st.booleans())
+def test_a_number_from_nowhere_is_always_at_fault(sentence: tuple[int, str], at: int, number: int, cited: bool) -> None:
+    words = sentence[1].split()
+    words.insert(1 + at % len(words), str(number))
+    text = " ".join(words) + (f" [{sentence[0]}]" if cited else "")
+    failed = check(text, "What happens?", SHELF.passages).failed
+    assert any(str(number) in fault.fact.text for fault in failed)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["[1] ", '"', "'a ", "May 3 ", "A ", "\n- ", "1 ", "It is not said. ", "It is 85 feet long, says Peleg [1]. "],
+)
+def test_time_is_linear_in_the_answer(piece: str) -> None:
+    started = time.process_time()
+    check(piece * (16_000 // len(piece)), "How long is it?", SHELF.passages[:3])
+    assert time.process_time() - started < 3

@@ -1,0 +1,146 @@
+"""A library keeps documents in step with their files and finds passages in them."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from seriatim.documents.document import Document
+from seriatim.errors import LibraryError, UsageError
+from seriatim.retrieval.library import Library
+from tests.retrieval.conftest import VOYAGE
+
+
+def names(found: tuple[str, ...]) -> list[str]:
+    return sorted(Path(name).name for name in found)
+
+
+def test_what_is_added_is_found(library: Library, folder: Path) -> None:
+    report = library.add([folder])
+    assert names(report.added) == ["orchard.txt", "voyage.md"]
+    context = library.search("What price did a barrel of oil fetch?", tokens=200)
+    assert any("eleven crowns a barrel" in each.passage.text for each in context.passages)
+    assert context.tokens == sum(each.passage.tokens for each in context.passages) <= 200
+
+
+def test_passages_are_slices_of_their_document(library: Library, folder: Path) -> None:
+    library.add([folder])
+    for each in library.search("What happened to the mast?", tokens=500).passages:
+        passage = each.passage
+        assert library.document_text(passage.document)[passage.start : passage.end] == passage.text
+
+
+def test_passages_stand_in_document_order(library: Library, folder: Path) -> None:
+    library.add([folder / "voyage.md"])
+    passages = library.search("What became of the mast of the Petrel?", tokens=400).passages
+    assert len(passages) > 2
+    assert all(a.passage.start < b.passage.start for a, b in pairwise(passages))
+    by_relevance = library.search("What became of the mast of the Petrel?", tokens=400, order="relevance").passages
+    assert [each.rank for each in by_relevance] == sorted(each.rank for each in passages)
+
+
+def test_a_document_that_fits_comes_whole(library: Library, folder: Path) -> None:
+    library.add([folder / "voyage.md"])
+    context = library.search("Who kept the log?", tokens=5000)
+    assert "".join(each.passage.text for each in context.passages) == VOYAGE
+    assert sorted(each.rank for each in context.passages) == list(range(1, len(context.passages) + 1))
+
+
+def test_a_search_can_be_limited_to_documents_and_passages(library: Library, folder: Path) -> None:
+    library.add([folder])
+    context = library.search("crowns", documents=["orchard.txt"], passages=1)
+    assert [Path(each.passage.document).name for each in context.passages] == ["orchard.txt"]
+    assert "two crowns for the swarm" in context.passages[0].passage.text
+
+
+def test_unchanged_files_are_known_by_their_content(library: Library, folder: Path) -> None:
+    library.add([folder])
+    (folder / "voyage.md").touch()
+    report = library.add([folder])
+    assert names(report.unchanged) == ["orchard.txt", "voyage.md"]
+    assert not report.added
+    assert not report.changed
+
+
+def test_a_changed_file_replaces_its_passages(library: Library, folder: Path) -> None:
+    library.add([folder])
+    (folder / "voyage.md").write_text("The Petrel never left Aldmouth at all.")
+    report = library.add([folder])
+    assert names(report.changed) == ["voyage.md"]
+    context = library.search("Where did the Petrel go?", documents=["voyage.md"])
+    assert [each.passage.text for each in context.passages] == ["The Petrel never left Aldmouth at all."]
+
+
+def test_a_file_gone_from_its_folder_goes_from_the_library(library: Library, folder: Path) -> None:
+    library.add([folder])
+    (folder / "voyage.md").unlink()
+    assert names(library.add([folder]).removed) == ["voyage.md"]
+    assert names(tuple(info.name for info in library.documents())) == ["orchard.txt"]
+
+
+def test_what_cannot_be_read_is_reported_and_the_rest_gets_in(library: Library, folder: Path) -> None:
+    (folder / "empty.txt").touch()
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing else")
+    report = library.add([folder, folder / "missing.txt"])
+    assert names(report.added) == ["orchard.txt", "voyage.md"]
+    assert names(tuple(name for name, _ in report.failed)) == ["broken.pdf", "empty.txt", "missing.txt"]
+
+
+def test_a_changed_file_that_cannot_be_read_keeps_its_passages(library: Library, folder: Path) -> None:
+    library.add([folder])
+    (folder / "voyage.md").write_bytes(b"")
+    assert names(tuple(name for name, _ in library.add([folder]).failed)) == ["voyage.md"]
+    assert "barrels of lamp oil" in library.search("barrels", documents=["voyage.md"]).passages[0].passage.text
+
+
+def test_documents_are_removed_by_name(library: Library, folder: Path) -> None:
+    library.add([folder])
+    assert names(library.remove(["voyage.md"])) == ["voyage.md"]
+    with pytest.raises(LibraryError, match=r"holds no document voyage\.md"):
+        library.remove(["voyage.md"])
+
+
+def test_an_unclear_name_removes_nothing(library: Library) -> None:
+    library.add_document(Document("/a/notes.txt", "Some notes.", "1"))
+    library.add_document(Document("/b/notes.txt", "Other notes.", "2"))
+    with pytest.raises(LibraryError, match="fits several documents"):
+        library.remove(["notes.txt"])
+    assert len(library.documents()) == 2
+
+
+def test_a_library_remembers_its_embedder(tmp_path: Path) -> None:
+    Library(tmp_path / "kept", embedder="static").close()
+    with Library(tmp_path / "kept") as again:
+        assert again.status().embedder == "static"
+    with pytest.raises(LibraryError, match="made with embedder static, not minilm"):
+        Library(tmp_path / "kept", embedder="minilm")
+    with pytest.raises(LibraryError, match="made with splitting sentences, not tokens"):
+        Library(tmp_path / "kept", splitting="tokens")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"question": "  "}, "question is empty"),
+        ({"tokens": 0}, "tokens must be at least 1"),
+        ({"passages": 0}, "passages must be at least 1"),
+        ({"order": "random"}, "one of document, relevance"),
+        ({"effort": "lazy"}, "one of fast, balanced, thorough"),
+    ],
+)
+def test_a_senseless_request_is_refused(
+    library: Library, folder: Path, options: dict[str, object], message: str
+) -> None:
+    library.add([folder])
+    with pytest.raises(UsageError, match=message):
+        library.search(**{"question": "Who?", **options})  # type: ignore[arg-type]
+
+
+def test_an_empty_library_says_what_to_do(library: Library) -> None:
+    with pytest.raises(LibraryError, match="add documents first"):
+        library.search("Who?")
+
+
+def test_a_question_of_stop_words_still_finds_passages(library: Library, folder: Path) -> None:
+    library.add([folder])
+    assert library.search("Who is he?", tokens=200).passages

@@ -1,0 +1,76 @@
+"""A library file that is foreign, damaged or not to be written is reported, and never touched."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from seriatim.errors import LibraryError
+from seriatim.retrieval.library import Library
+from seriatim.retrieval.store import FILE
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as other:
+        other.execute("CREATE TABLE recipes (name TEXT)")
+    other.close()
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(LibraryError, match="is not a Seriatim library"):
+        Library(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_file_of_junk_is_reported(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(os.urandom(8192))
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(LibraryError, match="is damaged"):
+        Library(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_library_of_another_format_is_reported(tmp_path: Path) -> None:
+    Library(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(LibraryError, match="has format 99"):
+        Library(tmp_path)
+
+
+def test_a_damaged_page_is_found(tmp_path: Path, folder: Path) -> None:
+    with Library(tmp_path / "kept", embedder="static") as library:
+        library.add([folder])
+        library.status(verify=True)
+    file = tmp_path / "kept" / FILE
+    content = file.read_bytes()
+    reported = 0
+    for page in range(1, len(content) // 4096):
+        damaged = bytearray(content)
+        damaged[page * 4096 : page * 4096 + 4096] = bytes(
+            byte ^ 0x5A for byte in content[page * 4096 : page * 4096 + 4096]
+        )
+        file.write_bytes(damaged)
+        try:
+            with Library(tmp_path / "kept") as library:
+                library.status(verify=True)
+        except LibraryError as error:
+            assert "is damaged" in str(error)  # noqa: PT017 - not every page makes the same call fail
+            reported += 1
+        assert file.read_bytes() == bytes(damaged)
+    assert reported == len(content) // 4096 - 1
+
+
+def test_a_truncated_file_is_reported(tmp_path: Path, folder: Path) -> None:
+    with Library(tmp_path / "kept", embedder="static") as library:
+        library.add([folder])
+    file = tmp_path / "kept" / FILE
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(LibraryError, match="is damaged"), Library(tmp_path / "kept") as library:
+        library.status(verify=True)
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LibraryError, match="cannot be made"):
+        Library(tmp_path / "file" / "library")
