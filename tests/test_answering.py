@@ -46,7 +46,7 @@ def run(library: Library, generator: Scripted, **options: object) -> tuple[list[
 
 def test_plan_thinking_and_a_supported_answer(library: Library) -> None:
     n = number_of(library, "eleven crowns")
-    generator = Scripted("Find the price.", f"{n}] says eleven crowns.", f"Eleven crowns a barrel [{n}].")
+    generator = Scripted("the price.", f"{n}] says eleven crowns.", f"Eleven crowns a barrel [{n}].")
     events, result = run(library, generator)
     assert result.answer == f"Eleven crowns a barrel [{n}]."
     assert (result.plan, result.thinking) == ("Find the price.", f"Passage [{n}] says eleven crowns.")
@@ -63,18 +63,18 @@ def test_plan_thinking_and_a_supported_answer(library: Library) -> None:
 
 
 def test_each_phase_continues_what_was_written(library: Library) -> None:
-    generator = Scripted("Look it up.", "It is there.", "Eleven crowns.")
+    generator = Scripted("it.", "It is there.", "Eleven crowns.")
     run(library, generator)
     plan, thinking, output = generator.prefixes
-    assert plan == "<thinking>\n<plan>\n"
-    assert thinking == "<thinking>\n<plan>\nLook it up.\n</plan>\nPassage ["
+    assert plan == "<thinking>\n<plan>\nFind "
+    assert thinking == "<thinking>\n<plan>\nFind it.\n</plan>\nPassage ["
     assert output == thinking + "It is there.\n</thinking>\n<output>\n"
 
 
 def test_what_the_check_finds_is_named_and_corrected(library: Library) -> None:
     n = number_of(library, "eleven crowns")
     generator = Scripted(
-        "Find the price.",
+        "the price.",
         "Perhaps fourteen.",
         f"Fourteen crowns a barrel [{n}].",
         "It is eleven.",
@@ -127,7 +127,7 @@ def test_without_reflection_the_model_answers_at_once(library: Library) -> None:
 def test_budgets_hold(library: Library) -> None:
     generator = Scripted("one two three four", "a b c d e f", "Eleven crowns a barrel they sold it for")
     _, result = run(library, generator, budgets=Budgets(plan=2, thinking=3, output=4, rounds=0))
-    assert result.plan == "one two"
+    assert result.plan == "Find one two"
     assert result.thinking == "Passage [a b c"
     assert not result.complete
 

@@ -7,6 +7,7 @@ import typer
 
 from seriatim.cli.scope import (
     EffortOption,
+    EmbedderOption,
     InOption,
     JsonOption,
     LibraryOption,
@@ -48,6 +49,7 @@ def ask(
     passages: PassagesOption = None,
     order: OrderOption = "document",
     effort: EffortOption = "balanced",
+    embedder: EmbedderOption = None,
     reflect: ReflectOption = True,
     thinking: ThinkingOption = None,
     json: JsonOption = False,
@@ -62,7 +64,7 @@ def ask(
     from seriatim.models.opening import open_generator
     from seriatim.retrieval.library import Library
 
-    with Library(library) as opened:
+    with Library(library, embedder=embedder) as opened:
         documents = documents_asked(opened, paths)
         with progress_bar("Opening the model") as update:
             generator = open_generator(model, progress=update)

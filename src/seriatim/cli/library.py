@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seriatim.cli.scope import JsonOption, LibraryOption, take_in
+from seriatim.cli.scope import EmbedderOption, JsonOption, LibraryOption, take_in
 
 if TYPE_CHECKING:
     from seriatim.cli.screen import Screen
@@ -19,6 +19,7 @@ app = typer.Typer(help="See and change what your library holds.", rich_markup_mo
 def add(
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders, globs, or - for standard input.")],
     library: LibraryOption = None,
+    embedder: EmbedderOption = None,
     json: JsonOption = False,
 ) -> None:
     """Keep documents in your library. Unchanged files cost nothing."""
@@ -26,7 +27,7 @@ def add(
     from seriatim.cli.screen import open_screen
     from seriatim.retrieval.library import Library
 
-    with Library(library) as opened:
+    with Library(library, embedder=embedder) as opened:
         report = take_in(opened, paths)
     if json:
         failed = [{"document": name, "reason": reason} for name, reason in report.failed]

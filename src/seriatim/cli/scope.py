@@ -53,6 +53,16 @@ EffortOption = Annotated[
     Effort,
     typer.Option("--effort", help="fast: words and static vectors; balanced: the best 200 again; thorough: all again."),
 ]
+EmbedderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--embedder",
+        metavar="NAME",
+        help="The second stage of a new library: static (none), minilm, bge-small-en-v1.5, a .gguf file, or "
+        "URL#MODEL. A library keeps its embedder.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from seriatim.cli.scope import (
     EffortOption,
+    EmbedderOption,
     InOption,
     JsonOption,
     LibraryOption,
@@ -28,6 +29,7 @@ def search(
     passages: PassagesOption = None,
     order: OrderOption = "document",
     effort: EffortOption = "balanced",
+    embedder: EmbedderOption = None,
     json: JsonOption = False,
 ) -> None:
     """Find the passages that answer a question, in reading order."""
@@ -35,7 +37,7 @@ def search(
     from seriatim.cli.progress import progress_bar
     from seriatim.retrieval.library import Library
 
-    with Library(library) as opened:
+    with Library(library, embedder=embedder) as opened:
         documents = documents_asked(opened, paths)
         with progress_bar("Searching") as update:
             context = opened.search(

@@ -219,7 +219,7 @@ class _Server:
         try:
             with _interrupts_later(), _signals_kept():
                 server = [xllamacpp.Server(params)]
-                # A server that is ended before its loop runs waits for that loop for ever: this answer comes from the loop.
+                # A server that is ended before its loop runs waits for ever; this answer comes from the loop.
                 client.get("/lora-adapters")
         except RuntimeError as error:
             shutil.rmtree(folder, ignore_errors=True)

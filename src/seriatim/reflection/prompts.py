@@ -26,8 +26,8 @@ Work in this order:
 3. If you detect a mistake in your reasoning, correct it inside <reflection> and </reflection>.
 4. Close with </thinking>, then answer between <output> and </output> {_ANSWER} It never mentions the thinking."""
 
-PLAN_OPENING = "<thinking>\n<plan>\n"
-# Small models close their thinking at once unless its first words are given.
+# Small models close a tag at once unless its first words are given.
+PLAN_OPENING = "<thinking>\n<plan>\nFind "
 PLAN_CLOSING = "\n</plan>\nPassage ["
 THINKING_CLOSING = "\n</thinking>\n<output>\n"
 
