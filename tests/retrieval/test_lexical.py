@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.retrieval.lexical import K1, NEIGHBOUR, B, bm25, postings, terms, with_neighbours
+from seriatim.retrieval.lexical import K1, NEIGHBOUR, B, bm25, postings, saturation, terms
 
 words = st.lists(st.sampled_from(["whale", "whales", "ship", "the", "of", "harpoon", "Ahab's", "é", "42"]), max_size=12)
 
@@ -44,9 +44,7 @@ def test_scores_follow_the_formula(question: str, texts: list[str]) -> None:
         if term in by_term
     ]
     is_start = np.arange(len(texts)) == 0
-    assert bm25(found, with_neighbours(lengths.astype(np.float32), is_start), is_start) == pytest.approx(
-        expected(question, texts), abs=1e-4
-    )
+    assert bm25(found, saturation(lengths, is_start), is_start) == pytest.approx(expected(question, texts), abs=1e-4)
 
 
 def test_a_neighbour_in_another_document_lends_nothing() -> None:

@@ -23,11 +23,11 @@ class FirstStage:
         self._bases = np.cumsum([0, *(stored.passages for stored in documents)])
         self.is_start = np.zeros(len(lengths), dtype=bool)
         self.is_start[self._bases[self._bases < len(lengths)]] = True
-        self._lengths = lexical.with_neighbours(lengths.astype(np.float32), self.is_start)
+        self._saturation = lexical.saturation(lengths, self.is_start)
         self._base_of = {stored.id: base for stored, base in zip(documents, self._bases, strict=False)}
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self.is_start)
 
     def static_scores(self, question: str) -> Scores:
         """The cosine of every passage with the question, [rows]."""
@@ -37,7 +37,7 @@ class FirstStage:
     def bm25_scores(self, question: str) -> Scores:
         """The BM25 score of every passage, [rows]; 0 where no word of the question stands."""
         found = [self._rows_of(term) for term in dict.fromkeys(lexical.terms(question))]
-        return lexical.bm25(found, self._lengths, self.is_start)
+        return lexical.bm25(found, self._saturation, self.is_start)
 
     def locate(self, rows: Rows) -> list[tuple[Stored, int]]:
         """The document and the passage index of each row."""
@@ -45,14 +45,16 @@ class FirstStage:
         return [(self.documents[place], int(row - self._bases[place])) for place, row in zip(places, rows, strict=True)]
 
     def _rows_of(self, term: str) -> tuple[Rows, NDArray[np.uint8]]:
-        rows, counts = [], []
-        for document, numbers, frequencies in self._store.postings(term):
-            if (base := self._base_of.get(document)) is not None:
-                rows.append(numbers.astype(np.int64) + base)
-                counts.append(frequencies)
-        if not rows:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint8)
-        return np.concatenate(rows), np.concatenate(counts)
+        """The rows that hold `term`, ascending, and how often each does."""
+        found = [
+            (base, passages, counts)
+            for document, passages, counts in self._store.postings(term)
+            if (base := self._base_of.get(document)) is not None
+        ]
+        counts = np.frombuffer(b"".join(counts for _, _, counts in found), dtype=np.uint8)
+        numbers = np.frombuffer(b"".join(passages for _, passages, _ in found), dtype=np.uint32).astype(np.int64)
+        bases = np.array([base for base, _, _ in found], dtype=np.int64)
+        return numbers + np.repeat(bases, [len(counts) for _, _, counts in found]), counts
 
 
 def best(scores: Scores, count: int) -> Rows:

@@ -213,34 +213,39 @@ def postings(texts: Sequence[str]) -> tuple[list[Postings], NDArray[np.uint16]]:
 
 def bm25(
     found: Sequence[tuple[NDArray[np.int64], NDArray[np.uint8]]],
-    lengths: NDArray[np.float32],
+    saturation: NDArray[np.float32],
     is_start: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
-    """The BM25 score of every passage, [len(lengths)].
+    """The BM25 score of every passage, [len(saturation)].
 
     `found` holds, for each term of the question, the rows of the passages that have it, ascending, and its count in
-    each; `lengths` are those of `with_neighbours`, and `is_start` marks the rows at which a document starts.
+    each; `is_start` marks the rows at which a document starts.
     """
-    rows_in_all = len(lengths)
-    average = float(lengths.mean(dtype=np.float64)) if rows_in_all else 0.0
-    saturation = K1 * (1 - B + B * lengths / np.float32(max(average, 1e-9)))
-    scores = np.zeros(rows_in_all, dtype=np.float32)
-    frequency = np.zeros(rows_in_all, dtype=np.float32)
+    last = len(saturation) - 1
+    scores = np.zeros(len(saturation), dtype=np.float32)
+    frequency = np.zeros(len(saturation), dtype=np.float32)
     for rows, counts in found:
         if not len(rows):
             continue
-        share = counts.astype(np.float32)
-        frequency[rows] += share
-        after = (rows + 1 < rows_in_all) & ~is_start[np.minimum(rows + 1, rows_in_all - 1)]
-        frequency[rows[after] + 1] += NEIGHBOUR * share[after]
+        share = NEIGHBOUR * counts.astype(np.float32)
+        frequency[rows] = counts
+        after = (rows < last) & ~is_start[np.minimum(rows + 1, last)]
+        frequency[rows[after] + 1] += share[after]
         before = ~is_start[rows]
-        frequency[rows[before] - 1] += NEIGHBOUR * share[before]
+        frequency[rows[before] - 1] += share[before]
         touched = np.flatnonzero(frequency)
-        idf = np.log1p((rows_in_all - len(rows) + 0.5) / (len(rows) + 0.5))
+        idf = np.log1p((len(saturation) - len(rows) + 0.5) / (len(rows) + 0.5))
         here = frequency[touched]
         scores[touched] += np.float32(idf * (K1 + 1)) * here / (here + saturation[touched])
         frequency[touched] = 0
     return scores
+
+
+def saturation(lengths: NDArray[np.uint16], is_start: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """What BM25 adds to a term's frequency in its denominator, from the passages' lengths in terms, [rows]."""
+    near = with_neighbours(lengths.astype(np.float32), is_start)
+    average = float(near.mean(dtype=np.float64)) if len(near) else 0.0
+    return (K1 * (1 - B + B * near / max(average, 1e-9))).astype(np.float32)
 
 
 def with_neighbours(values: NDArray[np.float32], is_start: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -227,14 +227,12 @@ class Store:
                 first = last
         return vectors, lengths
 
-    def postings(self, term: str) -> Iterator[tuple[int, NDArray[np.uint32], NDArray[np.uint8]]]:
-        """Where `term` stands: document id, passage indices, counts; by ascending document id."""
+    def postings(self, term: str) -> list[tuple[int, bytes, bytes]]:
+        """Where `term` stands: document id, passage indices (uint32), counts (uint8); by ascending document id."""
         with self._explained():
-            rows = self._db.execute(
+            return self._db.execute(
                 "SELECT document, passages, counts FROM postings WHERE term = ? ORDER BY document", (term,)
-            )
-            for document, passages, counts in rows:
-                yield document, np.frombuffer(passages, dtype=np.uint32), np.frombuffer(counts, dtype=np.uint8)
+            ).fetchall()
 
     # What the second stage reads and keeps
 
