@@ -25,7 +25,8 @@ Work in this order:
 1. Inside <thinking>, first make a plan between <plan> and </plan>: what has to be found. Do not solve it yet.
 2. Then solve it step by step: quote the words that matter, with the number of their passage, and say what follows.
 3. If you detect a mistake in your reasoning, correct it inside <reflection> and </reflection>.
-4. Close with </thinking>, then answer between <output> and </output>, {_ANSWER} The output never mentions the thinking."""
+4. Close with </thinking>, then answer between <output> and </output>, {_ANSWER} \
+The output never mentions the thinking."""
 
 # Small models close a tag at once unless its first words are given.
 PLAN_OPENING = "<thinking>\n<plan>\nFind "
