@@ -43,18 +43,28 @@ def test_scores_follow_the_formula(question: str, texts: list[str]) -> None:
         for term in dict.fromkeys(terms(question))
         if term in by_term
     ]
-    is_start = np.arange(len(texts)) == 0
-    assert bm25(found, saturation(lengths, is_start), is_start) == pytest.approx(expected(question, texts), abs=1e-4)
+    is_passage = np.array([True] * len(texts) + [False])
+    scores = bm25(found, saturation(np.append(lengths, np.uint16(0)), is_passage), len(texts))
+    assert scores[:-1] == pytest.approx(expected(question, texts), abs=1e-4)
+    assert scores[-1] == 0
+
+
+@given(rows=st.sets(st.integers(0, 158)), seed=st.integers(0, 9))
+def test_frequent_and_rare_terms_are_scored_alike(rows: set[int], seed: int) -> None:
+    held = np.array(sorted(rows), dtype=np.int64)
+    counts = np.random.default_rng(seed).integers(1, 9, len(held)).astype(np.uint8)
+    short, long = (np.append(np.ones(size, dtype=np.float32), np.float32(np.inf)) for size in (159, 9_999))
+    many, few = (bm25([(held, counts)], saturated, 9_999) for saturated in (short, long))
+    assert few[:159] == pytest.approx(many[:159])
 
 
 def test_a_neighbour_in_another_document_lends_nothing() -> None:
-    is_start = np.array([True, True, False])
-    found = [(np.array([0]), np.array([1], dtype=np.uint8))]
-    assert bm25(found, np.ones(3, dtype=np.float32), is_start)[1:].tolist() == [0, 0]
-    found = [(np.array([1]), np.array([1], dtype=np.uint8))]
-    scores = bm25(found, np.ones(3, dtype=np.float32), is_start)
-    assert scores[0] == 0
-    assert scores[1] > scores[2] > 0
+    saturated = np.array([1, np.inf, 1, 1, np.inf], dtype=np.float32)
+    one = np.array([1], dtype=np.uint8)
+    assert bm25([(np.array([0]), one)], saturated, 3)[1:].tolist() == [0, 0, 0, 0]
+    scores = bm25([(np.array([2]), one)], saturated, 3)
+    assert scores[[0, 1, 4]].tolist() == [0, 0, 0]
+    assert scores[2] > scores[3] > 0
 
 
 def test_words_are_stemmed_and_stop_words_left_out() -> None:

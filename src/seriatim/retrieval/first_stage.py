@@ -12,32 +12,38 @@ from seriatim.retrieval.store import Store, Stored
 Scores = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
+_BLOCK = 16
+
 
 class FirstStage:
-    """The passages of some documents, as rows: the first document's passages, then the second's, and so on."""
+    """The passages of some documents, as rows: the first document's passages, then the second's, and so on.
+
+    One row that is no passage follows each document, so that rows next to each other are neighbours in a document.
+    """
 
     def __init__(self, store: Store, documents: Sequence[Stored]) -> None:
         self.documents = tuple(documents)
         self._store = store
         self._vectors, lengths = store.static(documents, static.DIMENSION)
-        self._bases = np.cumsum([0, *(stored.passages for stored in documents)])
-        self.is_start = np.zeros(len(lengths), dtype=bool)
-        self.is_start[self._bases[self._bases < len(lengths)]] = True
-        self._saturation = lexical.saturation(lengths, self.is_start)
+        self._bases = np.cumsum([0, *(stored.passages + 1 for stored in documents)])
+        is_passage = np.ones(len(lengths), dtype=bool)
+        is_passage[self._bases[1:] - 1] = False
+        self.passages = np.flatnonzero(is_passage)
+        self._saturation = lexical.saturation(lengths, is_passage)
         self._base_of = {stored.id: base for stored, base in zip(documents, self._bases, strict=False)}
 
     def __len__(self) -> int:
-        return len(self.is_start)
+        return len(self.passages)
 
     def static_scores(self, question: str) -> Scores:
-        """The cosine of every passage with the question, [rows]."""
+        """The cosine of every row with the question, [rows]; 0 for a row that is no passage."""
         scores: Scores = self._vectors @ static.embed([question])[0]
         return scores
 
     def bm25_scores(self, question: str) -> Scores:
-        """The BM25 score of every passage, [rows]; 0 where no word of the question stands."""
+        """The BM25 score of every row, [rows]; 0 where no word of the question stands."""
         found = [self._rows_of(term) for term in dict.fromkeys(lexical.terms(question))]
-        return lexical.bm25(found, self._saturation, self.is_start)
+        return lexical.bm25(found, self._saturation, len(self))
 
     def locate(self, rows: Rows) -> list[tuple[Stored, int]]:
         """The document and the passage index of each row."""
@@ -59,9 +65,15 @@ class FirstStage:
 
 def best(scores: Scores, count: int) -> Rows:
     """The rows of the `count` highest scores above zero, best first; equal scores in row order."""
-    if count < len(scores):
-        threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
-        rows = np.flatnonzero((scores >= threshold) & (scores > 0))
-    else:
-        rows = np.flatnonzero(scores > 0)
+    rows = np.flatnonzero((scores >= _floor(scores, count)) & (scores > 0))
     return rows[np.argsort(-scores[rows], kind="stable")][:count]
+
+
+def _floor(scores: Scores, count: int) -> float:
+    """A value that at least `count` scores reach, where there are so many, and few more: among the highest scores of
+    as many blocks, the `count`-th. To find it takes one pass, where a partition of all scores takes several."""
+    blocks = len(scores) // _BLOCK
+    if blocks < 4 * count:
+        return float(np.partition(scores, -count)[-count]) if count < len(scores) else -np.inf
+    highest = scores[: blocks * _BLOCK].reshape(_BLOCK, blocks).max(axis=0)
+    return float(np.partition(highest, -count)[-count])

@@ -212,46 +212,38 @@ def postings(texts: Sequence[str]) -> tuple[list[Postings], NDArray[np.uint16]]:
 
 
 def bm25(
-    found: Sequence[tuple[NDArray[np.int64], NDArray[np.uint8]]],
-    saturation: NDArray[np.float32],
-    is_start: NDArray[np.bool_],
+    found: Sequence[tuple[NDArray[np.int64], NDArray[np.uint8]]], saturation: NDArray[np.float32], passages: int
 ) -> NDArray[np.float32]:
-    """The BM25 score of every passage, [len(saturation)].
+    """The BM25 score of every row, [len(saturation)], among so many `passages`.
 
-    `found` holds, for each term of the question, the rows of the passages that have it, ascending, and its count in
-    each; `is_start` marks the rows at which a document starts.
+    `found` holds, for each term of the question, the rows of the passages that have it and its count in each. A row
+    that is no passage must follow each document, so that a passage's neighbours are those of its document; it scores 0.
     """
-    last = len(saturation) - 1
     scores = np.zeros(len(saturation), dtype=np.float32)
     frequency = np.zeros(len(saturation), dtype=np.float32)
     for rows, counts in found:
-        if not len(rows):
-            continue
-        share = NEIGHBOUR * counts.astype(np.float32)
         frequency[rows] = counts
-        after = (rows < last) & ~is_start[np.minimum(rows + 1, last)]
-        frequency[rows[after] + 1] += share[after]
-        before = ~is_start[rows]
-        frequency[rows[before] - 1] += share[before]
-        touched = np.flatnonzero(frequency)
-        idf = np.log1p((len(saturation) - len(rows) + 0.5) / (len(rows) + 0.5))
-        here = frequency[touched]
-        scores[touched] += np.float32(idf * (K1 + 1)) * here / (here + saturation[touched])
-        frequency[touched] = 0
+        share = np.float32(NEIGHBOUR) * counts
+        frequency[rows + 1] += share
+        frequency[rows - 1] += share  # before the first row stands the last, which is no passage
+        weight = np.float32((K1 + 1) * np.log1p((passages - len(rows) + 0.5) / (len(rows) + 0.5)))
+        if 16 * len(rows) > len(frequency):  # to visit every row is cheaper than to gather so many
+            scores += weight * frequency / (frequency + saturation)
+            frequency[:] = 0
+        else:
+            touched = np.concatenate([rows - 1, rows, rows + 1])  # a row in it twice gets the same sum twice
+            here = frequency[touched]
+            scores[touched] += weight * here / (here + saturation[touched])
+            frequency[touched] = 0
     return scores
 
 
-def saturation(lengths: NDArray[np.uint16], is_start: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """What BM25 adds to a term's frequency in its denominator, from the passages' lengths in terms, [rows]."""
-    near = with_neighbours(lengths.astype(np.float32), is_start)
-    average = float(near.mean(dtype=np.float64)) if len(near) else 0.0
+def saturation(lengths: NDArray[np.uint16], is_passage: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """What BM25 adds to a term's frequency in its denominator, from the rows' lengths in terms, [rows]; infinite, so
+    that nothing is scored, for a row that is no passage."""
+    near = lengths.astype(np.float32)
+    near[1:] += np.float32(NEIGHBOUR) * lengths[:-1]
+    near[:-1] += np.float32(NEIGHBOUR) * lengths[1:]
+    near[~is_passage] = np.inf
+    average = float(near[is_passage].mean(dtype=np.float64)) if is_passage.any() else 0.0
     return (K1 * (1 - B + B * near / max(average, 1e-9))).astype(np.float32)
-
-
-def with_neighbours(values: NDArray[np.float32], is_start: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Each row's value and a share of its neighbours' in the same document, [rows]."""
-    shared = values.copy()
-    inner = ~is_start[1:]
-    shared[1:] += NEIGHBOUR * values[:-1] * inner
-    shared[:-1] += NEIGHBOUR * values[1:] * inner
-    return shared

@@ -46,9 +46,9 @@ def rank_dense(
     """
     bm25 = best(stage.bm25_scores(question), depth)
     first, _ = fuse([bm25, best(stage.static_scores(question), depth)], depth)
-    read = np.arange(len(stage)) if candidates is None else np.sort(first[:candidates])
+    read = stage.passages if candidates is None else np.sort(first[:candidates])
     vectors = _vectors(stage, read, store, embedder, progress)
-    similarity = _with_neighbours(vectors @ embedder.embed_question(question), read, stage)
+    similarity = _with_neighbours(vectors @ embedder.embed_question(question), read)
     dense = read[np.argsort(-similarity, kind="stable")][:depth]
     if candidates is not None:
         bm25 = bm25[np.isin(bm25, read)]
@@ -60,22 +60,23 @@ def rank_dense(
 def fuse(lists: Sequence[Rows], depth: int, weights: Sequence[float] | None = None) -> tuple[Rows, Scores]:
     """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): the weighted sum of 1 / (60 + rank) over the
     lists."""
-    rows = np.unique(np.concatenate(lists))
-    scores = np.zeros(len(rows), dtype=np.float32)
+    fused: dict[int, float] = {}
     for ranked, weight in zip(lists, weights or [1.0] * len(lists), strict=True):
-        shares = weight / (_RRF + 1 + np.arange(len(ranked)))
-        scores[np.searchsorted(rows, ranked)] += shares.astype(np.float32)
+        for rank, row in enumerate(ranked.tolist(), start=1):
+            fused[row] = fused.get(row, 0.0) + weight / (_RRF + rank)
+    rows = np.array(sorted(fused), dtype=np.int64)
+    scores = np.array([fused[row] for row in rows.tolist()], dtype=np.float32)
     order = np.argsort(-scores, kind="stable")[:depth]
     return rows[order], scores[order]
 
 
-def _with_neighbours(similarity: Scores, rows: Rows, stage: FirstStage) -> Scores:
+def _with_neighbours(similarity: Scores, rows: Rows) -> Scores:
     """Each row's similarity and a share of its neighbours'; one that was not read counts as the least similar."""
     if not len(rows):
         return similarity
     least = similarity.min()
     shared = similarity.copy()
-    adjacent = (np.diff(rows) == 1) & ~stage.is_start[rows[1:]]
+    adjacent = np.diff(rows) == 1
     shared[1:] += NEIGHBOUR * np.where(adjacent, similarity[:-1], least)
     shared[:-1] += NEIGHBOUR * np.where(adjacent, similarity[1:], least)
     shared[[0, -1]] += NEIGHBOUR * least

@@ -209,10 +209,11 @@ class Store:
     # What the first stage reads
 
     def static(self, documents: Sequence[Stored], dimension: int) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-        """The static vectors [rows, dimension] and lengths [rows] of all passages of `documents`, in their order."""
-        rows = sum(stored.passages for stored in documents)
+        """The static vectors [rows, dimension] and lengths [rows] of all passages of `documents`, in their order, and a
+        row of zeros after each document."""
+        rows = sum(stored.passages + 1 for stored in documents)
         vectors = np.empty((rows, dimension), dtype=np.float32)
-        lengths = np.empty(rows, dtype=np.uint16)
+        lengths = np.zeros(rows, dtype=np.uint16)
         first = 0
         with self._explained():
             for stored in documents:
@@ -224,7 +225,8 @@ class Store:
                 last = first + stored.passages
                 vectors[first:last] = np.frombuffer(row[0], dtype=np.float16).reshape(-1, dimension)
                 lengths[first:last] = np.frombuffer(row[1], dtype=np.uint16)
-                first = last
+                vectors[last] = 0
+                first = last + 1
         return vectors, lengths
 
     def postings(self, term: str) -> list[tuple[int, bytes, bytes]]:
