@@ -4,13 +4,15 @@ book.
 Protocol: every question of examples/questions.jsonl (or --limit of them, drawn with --seed), default retrieval.
 Evidence is found when the passages contain one evidence range (all of them for "multi"); an answer is right when the
 gold answer or an accepted spelling stands in it as whole normalised words, or, for "unanswerable", when it says so.
-Closed book: the same model without passages. Rows are saved as they come, and a run that was stopped goes on where it
-was.
+Closed book: the same model without passages. Each question goes through the arms in turn; an arm that follows another
+finds the passages already read, so the seconds of the first one alone are those of a question. Rows are saved as they
+come, and a run that was stopped goes on where it was.
 
     python benchmarks/demo_questions.py --out benchmarks/results/demo_questions
 """
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -37,7 +39,9 @@ def main() -> None:
         "--out", type=Path, required=True, help="results go to OUT.jsonl (a row a question) and OUT.json"
     )
     parser.add_argument("--model", default=default_reader())
-    parser.add_argument("--arms", nargs="+", default=["reflect", "closed"], choices=["reflect", "direct", "closed"])
+    parser.add_argument(
+        "--arms", nargs="+", default=["reflect", "direct", "closed"], choices=["reflect", "direct", "closed"]
+    )
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -47,22 +51,14 @@ def main() -> None:
     generator = open_generator(options.model)
     with tempfile.TemporaryDirectory() as folder, Library(folder) as library, rows_file.open("a") as out:
         library.add([EXAMPLES / "sennet-water.md"])
-        for arm in options.arms:
-            for question in _questions(options):
-                if (options.model, arm, question["id"]) not in done:
-                    row = {"model": options.model, "arm": arm, **_ask(question, arm, library, generator)}
-                    rows.append(row)
-                    out.write(json.dumps(row) + "\n")
-                    out.flush()
-                    print(
-                        arm,
-                        row["id"],
-                        row["kind"],
-                        row["evidence_found"],
-                        row["right"],
-                        f"{row['seconds']:.0f} s",
-                        flush=True,
-                    )
+        for question, arm in itertools.product(_questions(options), options.arms):
+            if (options.model, arm, question["id"]) in done:
+                continue
+            row = {"model": options.model, "arm": arm, **_ask(question, arm, library, generator)}
+            rows.append(row)
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+            print(*(row[name] for name in ("arm", "id", "kind", "evidence_found", "right")), flush=True)
     summary = {"command": " ".join(["python", *sys.argv]), "machine": machine(), "results": _summary(rows)}
     options.out.with_suffix(".json").write_text(json.dumps(summary, indent=1) + "\n")
     print(json.dumps(summary["results"], indent=1))

@@ -13,12 +13,13 @@ from seriatim.errors import ModelError
 from seriatim.models.generator import Piece, Sampling
 from seriatim.reflection.events import Event
 from seriatim.reflection.phases import Budgets
-from seriatim.reflection.prompts import DIRECT, GAP, REFUSAL, numbered
+from seriatim.reflection.prompts import DIRECT, GAP, PLAN_OPENING, REFUSAL, numbered
 from seriatim.retrieval.library import Library
 from tests.reflection.scripted import Scripted
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 
 QUESTION = "What did a barrel of oil sell for?"
+OPENING = f'The sentence that answers "{QUESTION}" is: "'
 
 
 @pytest.fixture
@@ -46,10 +47,13 @@ def run(library: Library, generator: Scripted, **options: object) -> tuple[list[
 
 def test_plan_thinking_and_a_supported_answer(library: Library) -> None:
     n = number_of(library, "eleven crowns")
-    generator = Scripted("the price.", f"{n}] says eleven crowns.", f"Eleven crowns a barrel [{n}].")
+    generator = Scripted("the price.", 'Eleven crowns a barrel."', f"Eleven crowns a barrel [{n}].")
     events, result = run(library, generator)
     assert result.answer == f"Eleven crowns a barrel [{n}]."
-    assert (result.plan, result.thinking) == ("Find the price.", f"Passage [{n}] says eleven crowns.")
+    assert (result.plan, result.thinking) == (
+        "Find what the passages say about the price.",
+        f'{OPENING}Eleven crowns a barrel."',
+    )
     assert result.reflections == ()
     assert result.complete
     assert result.answered
@@ -66,8 +70,8 @@ def test_each_phase_continues_what_was_written(library: Library) -> None:
     generator = Scripted("it.", "It is there.", "Eleven crowns.")
     run(library, generator)
     plan, thinking, output = generator.prefixes
-    assert plan == "<thinking>\n<plan>\nFind "
-    assert thinking == "<thinking>\n<plan>\nFind it.\n</plan>\nPassage ["
+    assert plan == PLAN_OPENING
+    assert thinking == f"{PLAN_OPENING}it.\n</plan>\n{OPENING}"
     assert output == thinking + "It is there.\n</thinking>\n<output>\n"
 
 
@@ -100,6 +104,33 @@ def test_what_stays_unsupported_is_marked(library: Library) -> None:
     assert len(result.reflections) == 1, "a model that repeats its words is not asked again"
 
 
+def test_the_review_reads_the_cited_passages_alone(library: Library) -> None:
+    generator = Scripted("Eleven crowns a barrel.")
+    run(library, generator, reflect=False)
+    (review,) = generator.reviews
+    assert "eleven crowns a barrel" in review
+    assert len(review) < len(generator.prompts[0]) / 2
+
+
+def test_what_the_review_doubts_is_thought_over(library: Library) -> None:
+    generator = Scripted(
+        "P.", "T.", "Eleven crowns.", "R.", "Eleven crowns a barrel.", verdicts=["not correct", "correct"]
+    )
+    _, result = run(library, generator)
+    assert result.answered
+    assert result.answer.startswith("Eleven crowns a barrel")
+    (reflection,) = result.reflections
+    assert reflection.startswith("“Eleven crowns.” is not what passage [")
+
+
+@pytest.mark.parametrize("verdict", ["not correct", "Not correct.", "Incorrect", "no"])
+def test_what_stays_in_doubt_is_no_answer(library: Library, verdict: str) -> None:
+    _, result = run(library, Scripted("Eleven crowns a barrel.", verdicts=[verdict]), reflect=False)
+    assert not result.answered
+    assert result.answer.startswith(REFUSAL)
+    assert "Eleven crowns a barrel" in result.answer
+
+
 def test_at_most_two_reflections(library: Library) -> None:
     generator = Scripted("P.", "T.", "Ninety crowns.", "A.", "Eighty crowns.", "B.", "Seventy crowns.")
     _, result = run(library, generator)
@@ -127,8 +158,8 @@ def test_without_reflection_the_model_answers_at_once(library: Library) -> None:
 def test_budgets_hold(library: Library) -> None:
     generator = Scripted("one two three four", "a b c d e f", "Eleven crowns a barrel they sold it for")
     _, result = run(library, generator, budgets=Budgets(plan=2, thinking=3, output=4, rounds=0))
-    assert result.plan == "Find one two"
-    assert result.thinking == "Passage [a b c"
+    assert result.plan == "Find what the passages say about one two"
+    assert result.thinking == f"{OPENING}a b c"
     assert not result.complete
 
 

@@ -146,12 +146,12 @@ def ask_library(question: str, library: Library, *, model: str | Generator | Non
     return result
 
 
-def fitted(context: Context, generator: Generator, system: str, budgets: Budgets) -> tuple[Context, list[Message]]:
+def fitted(context: Context, generator: Generator, instruction: str, budgets: Budgets) -> tuple[Context, list[Message]]:
     """`context` less the least relevant passages that the model has no room for, and the messages over it."""
     room = generator.context_tokens - budgets.total
     kept = context
     while True:
-        messages = conversation(kept, system)
+        messages = conversation(kept, instruction)
         needed = generator.count_tokens("\n".join(message.content for message in messages))
         if needed <= room:
             return kept, messages
@@ -174,7 +174,9 @@ def _without_worst(context: Context, count: int) -> Context:
 def _finished(outcome: Outcome, context: Context, model: str, retrieve_s: float) -> Answer:
     draft = outcome.draft
     refused = grounding.is_refusal(draft.text)
-    unfounded = not refused and draft.faults > 0 and not any(each.supported for each in draft.grounding.citations)
+    unfounded = draft.doubted or (
+        not refused and draft.faults > 0 and not any(each.supported for each in draft.grounding.citations)
+    )
     text = grounding.cited_answer(draft.text, draft.grounding)
     is_empty = not re.search(r"\w", re.sub(r"\[[^\]]*\]", "", draft.text))
     if is_empty:
@@ -182,7 +184,7 @@ def _finished(outcome: Outcome, context: Context, model: str, retrieve_s: float)
     elif refused:
         text = REFUSAL
     elif unfounded:
-        text = f"{REFUSAL} The model's own words, which no passage supports: {text}"
+        text = f"{REFUSAL} The model's own words, which no passage bears out: {text}"
     return Answer(
         question=context.question,
         answer=text,

@@ -25,23 +25,25 @@ def asked(model: ChatServer, *arguments: str) -> "subprocess.CompletedProcess[st
 
 
 def plays(model: ChatServer) -> None:
-    """Plan, thinking, a draft with a fault, the reflection on it, and a draft without."""
+    """Plan, thinking, a draft with a fault, the reflection on it, a draft without, and the review that believes it."""
     model.says("Find the price ", "of the oil.")
     model.says("The oil was ", "sold at Sunder.")
     model.says("It sold for ninety crowns a barrel [1].")
     model.says("The price was eleven crowns.")
     model.says("They sold the oil at Sunder for eleven crowns a barrel.")
+    model.says("correct")
 
 
 def test_json_is_the_whole_answer(model: ChatServer, papers: Path) -> None:
     model.says("They sold the oil at Sunder for eleven crowns a barrel.", prompt_tokens=321, completion_tokens=12)
+    model.says("correct", prompt_tokens=100, completion_tokens=1)
     done = asked(model, "--in", str(papers), "--no-reflect", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
     contract = {"question", "answer", "thinking", "reflections", "complete", "citations", "passages", "model"}
     assert contract | {"usage", "timings"} <= set(result)
     assert result["answer"].startswith("They sold the oil at Sunder for eleven crowns a barrel")
-    assert result["usage"] == {"prompt_tokens": 321, "completion_tokens": 12}
+    assert result["usage"] == {"prompt_tokens": 321, "completion_tokens": 13}
     citation: dict[str, Any] = result["citations"][0]
     passage = result["passages"][citation["passage"] - 1]
     assert "eleven crowns a barrel" in passage["text"]

@@ -21,7 +21,7 @@ def test_the_sample_is_found_and_holds_the_documents_alone() -> None:
 def test_the_demo_explains_asks_and_suggests(own_home: Path) -> None:
     without_second_stage(own_home)
     with chat_server() as model:
-        for text in ("Find the soundings.", "It was 68 feet.", DEPTH):
+        for text in ("Find the soundings.", "It was 68 feet.", DEPTH, "correct"):
             model.says(text)
         done = seriatim("demo", "--model", model.url)
     assert (done.returncode, done.stderr) == (0, "")
@@ -38,7 +38,7 @@ def test_the_demo_explains_asks_and_suggests(own_home: Path) -> None:
 def test_the_demo_takes_another_question_and_gives_json(own_home: Path) -> None:
     without_second_stage(own_home)
     with chat_server() as model:
-        for text in ("Find it.", "Nan Sallow took it.", "Nan Sallow took the chart."):
+        for text in ("Find it.", "Nan Sallow took it.", "Nan Sallow took the chart.", "correct"):
             model.says(text)
         done = seriatim("demo", "--model", model.url, "--question", "Who took the chart?", "--json")
     assert json.loads(done.stdout)["question"] == "Who took the chart?"

@@ -6,12 +6,17 @@ from seriatim.models.generator import Message, Piece, Sampling, Usage
 
 
 class Scripted:
-    """Each call of `stream` plays the next text, as far as the first stop string or `max_tokens` words."""
+    """Each call of `stream` plays the next text, as far as the first stop string or `max_tokens` words.
+
+    A review of a draft gets the next of `verdicts`, and "correct" when there is none.
+    """
 
     name = "scripted"
 
-    def __init__(self, *texts: str, context_tokens: int = 8192) -> None:
+    def __init__(self, *texts: str, verdicts: Sequence[str] = (), context_tokens: int = 8192) -> None:
         self.texts = list(texts)
+        self.verdicts = list(verdicts)
+        self.reviews: list[str] = []
         self.context_tokens = context_tokens
         self.prefixes: list[str] = []
         self.prompts: list[str] = []
@@ -28,9 +33,13 @@ class Scripted:
         max_tokens: int = 512,
         sampling: Sampling = Sampling(),  # noqa: B008
     ) -> Iterator[Piece]:
-        self.prefixes.append(prefix)
-        self.prompts.append(messages[-1].content)
-        text = self.texts.pop(0)
+        if "Proposed answer:" in messages[-1].content:
+            self.reviews.append(messages[-1].content)
+            text = self.verdicts.pop(0) if self.verdicts else "correct"
+        else:
+            self.prefixes.append(prefix)
+            self.prompts.append(messages[-1].content)
+            text = self.texts.pop(0)
         ends = [text.index(each) for each in stop if each in text]
         text = text[: min(ends)] if ends else text
         words = text.split(" ")

@@ -45,7 +45,7 @@ def ask(
     paths: InOption = None,
     library: LibraryOption = None,
     model: ModelOption = None,
-    tokens: TokensOption = 2048,
+    tokens: TokensOption = 1024,
     passages: PassagesOption = None,
     order: OrderOption = "document",
     effort: EffortOption = "balanced",

@@ -34,7 +34,7 @@ _LOOKS = {
     "output": _Look("Answer", "bold", ""),
 }
 
-_HINT = "To look further: --tokens 4096 reads more passages, --effort thorough looks at every one."
+_HINT = "To look further: --tokens 2048 reads more passages, --effort thorough looks at every one."
 
 _WAITING = {
     "retrieve": "looking for the passages…",

@@ -25,7 +25,7 @@ def search(
     question: QuestionArgument,
     paths: InOption = None,
     library: LibraryOption = None,
-    tokens: TokensOption = 2048,
+    tokens: TokensOption = 1024,
     passages: PassagesOption = None,
     order: OrderOption = "document",
     effort: EffortOption = "balanced",

@@ -36,6 +36,7 @@ EMBEDDING_CONTEXT_TOKENS = 2048
 # llama.cpp looks for a cancelled request between two batches of the prompt. On two cores a batch of 256 tokens of a
 # 1.5B model takes four seconds; the library's 2048 take half a minute, and read the prompt only 4% faster.
 _BATCH_TOKENS = 256
+_CACHE_MIB = 1024  # of prompts put aside: the review of a draft reads another one, and then the long one goes on
 _GREEDY = Sampling()
 
 
@@ -206,7 +207,7 @@ class _Server:
         params.n_batch = params.n_ubatch = context_tokens if embedding else _BATCH_TOKENS
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or cores()
         params.n_parallel = 1
-        params.cache_ram_mib = 0
+        params.cache_ram_mib = 0 if embedding else _CACHE_MIB
         params.warmup = False
         params.ui = False
         params.verbosity = -1

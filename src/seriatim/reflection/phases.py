@@ -2,10 +2,12 @@
 
 Each phase opens its tag for the model and stops at the closing one, so budgets hold on any backend and no phase can
 be skipped (specs: Reflection-Tuning's protocol; budget forcing after s1, arXiv 2501.19393). Between draft and output
-stands a check of the draft against the passages: a reflection names what the check found, and nothing else, for
-models that review themselves without evidence do worse (Huang et al., arXiv 2310.01798).
+stands a check of the draft against the passages, and where that finds nothing a review: the model reads the cited
+passages alone and says whether they bear the draft out. A reflection names what check and review found, and nothing
+else, for models that reconsider without evidence do worse (Huang et al., arXiv 2310.01798).
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Generator as Steps
 from dataclasses import dataclass, replace
@@ -15,10 +17,12 @@ from seriatim.reflection import grounding
 from seriatim.reflection.events import Event
 from seriatim.reflection.grounding import Grounding
 from seriatim.reflection.parser import ReflectionParser, merge
-from seriatim.reflection.prompts import PLAN_CLOSING, PLAN_OPENING, THINKING_CLOSING
+from seriatim.reflection.prompts import PLAN_OPENING, THINKING_CLOSING, plan_closing, review
 from seriatim.retrieval.context import Context
 
 _NO_USAGE = Usage()
+_REVIEW_TOKENS = 4
+_IS_NOT = re.compile(r"\W*(?:not?|in-?correct|wrong|false)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,23 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An answer that the model proposed and what the check says of it."""
+    """An answer that the model proposed, what the check says of it, and whether the review doubts it."""
 
     text: str
     grounding: Grounding
     finished: bool
+    doubted: bool = False
 
     @property
     def faults(self) -> int:
-        """Claims that no passage bears out; a wrong citation of a right claim is no reason to reflect, it is
-        corrected."""
-        return sum(not claim.supported for claim in self.grounding.claims)
+        """Claims that no passage bears out, or 1 for an answer in doubt; a wrong citation of a right claim is no
+        reason to reflect, it is corrected."""
+        return sum(not claim.supported for claim in self.grounding.claims) + self.doubted
+
+    @property
+    def feedback(self) -> str:
+        """What check and review found, in plain sentences for the model to act on."""
+        return grounding.doubt(self.text, self.grounding) if self.doubted else grounding.feedback(self.grounding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +103,21 @@ class _Transcript:
         self.text += written
         return written, ended
 
+    def is_doubted(self, draft: Draft, context: Context) -> bool:
+        """Whether the model, shown nothing but the passages that `draft` rests on, says that they don't bear it out."""
+        cited = sorted({citation.passage for citation in draft.grounding.citations})
+        if not cited:
+            return False
+        messages = review(context.question, draft.text, [context.passages[number - 1] for number in cited])
+        pieces = list(self._generator.stream(messages, max_tokens=_REVIEW_TOKENS, sampling=Sampling(temperature=0.0)))
+        self.usage = _added(self.usage, next((piece.usage for piece in pieces if piece.usage), _NO_USAGE))
+        return bool(_IS_NOT.match("".join(piece.text for piece in pieces if not piece.reasoning)))
+
 
 def direct(
     messages: Sequence[Message], context: Context, generator: Generator, budgets: Budgets, sampling: Sampling
 ) -> Steps[Event, None, Outcome]:
-    """One phase, no thinking: the answer at once, checked but not reflected on."""
+    """One phase, no thinking: the answer at once, checked and reviewed but not reflected on."""
     transcript = _Transcript(generator, messages, sampling)
     yield Event("stage", "draft")
     draft = yield from _draft(transcript, context, "", budgets)
@@ -107,27 +127,26 @@ def direct(
 def reflective(
     messages: Sequence[Message], context: Context, generator: Generator, budgets: Budgets, sampling: Sampling
 ) -> Steps[Event, None, Outcome]:
-    """Plan, think, draft; then, while the check finds faults and rounds are left, reflect and draft again."""
+    """Plan, think, draft; then, while check or review find faults and rounds are left, reflect and draft again."""
     transcript = _Transcript(generator, messages, sampling)
     parser = ReflectionParser()
     yield Event("stage", "plan")
     yield from _tagged(transcript, parser, PLAN_OPENING, ("</plan>", "</thinking>", "<output>"), budgets.plan)
     yield Event("stage", "think")
-    yield from _think(transcript, parser, budgets)
-    thought = transcript.text
+    yield from _think(transcript, parser, plan_closing(context.question), budgets)
     yield Event("stage", "draft")
     drafts = [(yield from _draft(transcript, context, THINKING_CLOSING, budgets))]
     reflections: list[str] = []
     while drafts[-1].faults and len(reflections) < budgets.rounds:
         yield Event("stage", "reflect")
-        opening = f"\nDraft: {drafts[-1].text}\n<reflection>\n{grounding.feedback(drafts[-1].grounding)}\n"
-        transcript.text = thought
+        opening = f"\n<reflection>\n{drafts[-1].feedback}\n"
+        # The thinking that led to the fault is left out: a small model that sees it follows it again.
+        transcript.text = "<thinking>" + "".join(f"\n<reflection>\n{each}\n</reflection>" for each in reflections)
         yield from _tagged(
             transcript, parser, opening, ("</reflection>", "</thinking>", "<output>"), budgets.reflection
         )
         yield from merge(parser.feed("\n</reflection>"))
         transcript.text += "\n</reflection>"
-        thought = transcript.text
         reflections.append(parser.reflections[-1])
         yield Event("stage", "draft")
         drafts.append((yield from _draft(transcript, context, THINKING_CLOSING, budgets)))
@@ -137,10 +156,11 @@ def reflective(
     return Outcome(best, parser.plan, parser.thinking, parser.reflections, transcript.usage or Usage())
 
 
-def _think(transcript: _Transcript, parser: ReflectionParser, budgets: Budgets) -> Steps[Event, None, None]:
+def _think(
+    transcript: _Transcript, parser: ReflectionParser, opening: str, budgets: Budgets
+) -> Steps[Event, None, None]:
     stop = ("</thinking>", "<output>")
     before = transcript.usage.completion_tokens if transcript.usage else 0
-    opening = PLAN_CLOSING
     while True:
         yield from _tagged(transcript, parser, opening, stop, budgets.thinking)
         spent = (transcript.usage.completion_tokens if transcript.usage else 0) - before
@@ -163,7 +183,8 @@ def _draft(transcript: _Transcript, context: Context, opening: str, budgets: Bud
     )
     yield Event("stage", "check")
     text = _answer_in(written)
-    return Draft(text, grounding.check(text, context.question, context.passages), finished)
+    checked = Draft(text, grounding.check(text, context.question, context.passages), finished)
+    return replace(checked, doubted=not checked.faults and transcript.is_doubted(checked, context))
 
 
 def _answer_in(written: str) -> str:

@@ -24,7 +24,7 @@ from seriatim.retrieval.store import Indexed, Store, Stored
 if TYPE_CHECKING:
     from seriatim.answering import Answer
 
-DEFAULT_TOKENS = 2048
+DEFAULT_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from seriatim.reflection.grounding.check import Checked, Citation, Grounding, Unsupported, check
 from seriatim.reflection.grounding.claims import Claim, Mark
 from seriatim.reflection.grounding.facts import Fact
-from seriatim.reflection.grounding.marking import cited_answer, feedback
+from seriatim.reflection.grounding.marking import cited_answer, doubt, feedback
 from seriatim.reflection.grounding.refusal import is_refusal
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Unsupported",
     "check",
     "cited_answer",
+    "doubt",
     "feedback",
     "is_refusal",
 ]

@@ -37,6 +37,12 @@ def feedback(grounding: Grounding) -> str:
     return "The check found faults: " + " ".join(sentences)
 
 
+def doubt(draft: str, grounding: Grounding) -> str:
+    """What a review that does not believe `draft` found, for the model to act on."""
+    cited = tuple(dict.fromkeys(citation.passage for citation in grounding.citations))
+    return f"“{_shortened(draft)}” is not what {_passages(cited)} {'say' if len(cited) > 1 else 'says'}."
+
+
 def _edits(draft: str, checked: Checked) -> list[tuple[int, int, str]]:
     """The replacements (start, end, text) that give one claim its citations."""
     claim = checked.claim
