@@ -4,9 +4,10 @@ book.
 Protocol: every question of examples/questions.jsonl (or --limit of them, drawn with --seed), default retrieval.
 Evidence is found when the passages contain one evidence range (all of them for "multi"); an answer is right when the
 gold answer or an accepted spelling stands in it as whole normalised words, or, for "unanswerable", when it says so.
-Closed book: the same model without passages. Each question goes through the arms in turn; an arm that follows another
-finds the passages already read, so the seconds of the first one alone are those of a question. Rows are saved as they
-come, and a run that was stopped goes on where it was.
+"whole" is "direct" over all passages at once, without a first look at the best. Closed book: the same model without
+passages. Each question goes through the arms in turn; an arm that follows another finds the passages already read, so
+the seconds of the first one alone are those of a question. Rows are saved as they come, and a run that was stopped
+goes on where it was. Prompts and the first look were chosen on the SEEN questions; the others are reported apart too.
 
     python benchmarks/demo_questions.py --out benchmarks/results/demo_questions
 """
@@ -26,10 +27,12 @@ from seriatim.evaluation.metrics import normalized
 from seriatim.models.generator import Generator, Message
 from seriatim.models.opening import default_reader, open_generator
 from seriatim.reflection.grounding import is_refusal
+from seriatim.reflection.phases import Budgets
 from seriatim.retrieval.context import Context
 from seriatim.retrieval.library import Library
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+SEEN = {f"q{number:02}" for number in (*range(1, 27), 29, 33, 37, 41, 45, 49, 53, 57, 59)}
 CLOSED_BOOK = "Answer the question about the papers of Sennet Water in one short sentence."
 
 
@@ -40,7 +43,7 @@ def main() -> None:
     )
     parser.add_argument("--model", default=default_reader())
     parser.add_argument(
-        "--arms", nargs="+", default=["reflect", "direct", "closed"], choices=["reflect", "direct", "closed"]
+        "--arms", nargs="+", default=["reflect", "direct", "closed"], choices=["reflect", "direct", "whole", "closed"]
     )
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=0)
@@ -79,7 +82,8 @@ def _ask(question: dict, arm: str, library: Library, generator: Generator) -> di
         text = "".join(piece.text for piece in generator.stream(messages, max_tokens=64))
         answered = not is_refusal(text)
     else:
-        *_, last = answer(question["question"], library, generator, reflect=arm == "reflect")
+        budgets = Budgets(first_look=generator.context_tokens if arm == "whole" else None)
+        *_, last = answer(question["question"], library, generator, reflect=arm == "reflect", budgets=budgets)
         result = last.data
         text, answered, thinking = result.answer, result.answered, result.thinking
         evidence_found = _found(question, result.context)
@@ -119,8 +123,9 @@ def _summary(rows: list[dict]) -> list[dict]:
         kinds = dict.fromkeys(row["kind"] for row in chosen)
         results.append(
             {
-                "model": model, "arm": arm, "n": len(chosen),
-                "right_percent": 100 * sum(row["right"] for row in chosen) / len(chosen),
+                "model": model, "arm": arm,
+                **_share_right(chosen),
+                "unseen": _share_right([row for row in chosen if row["id"] not in SEEN]),
                 "right_by_kind": {
                     kind: f"{sum(row['right'] for row in chosen if row['kind'] == kind)}"
                     f"/{sum(row['kind'] == kind for row in chosen)}"
@@ -132,6 +137,21 @@ def _summary(rows: list[dict]) -> list[dict]:
             }
         )  # fmt: skip
     return results
+
+
+def _share_right(rows: list[dict]) -> dict:
+    """The share of right answers in percent, with its 95% interval after Wilson."""
+    n, right = len(rows), sum(row["right"] for row in rows)
+    if not n:
+        return {"n": 0}
+    z = 1.96
+    centre = (right + z * z / 2) / (n + z * z)
+    half = z * (right * (n - right) / n + z * z / 4) ** 0.5 / (n + z * z)
+    return {
+        "n": n,
+        "right_percent": 100 * right / n,
+        "right_interval": [100 * (centre - half), 100 * (centre + half)],
+    }
 
 
 if __name__ == "__main__":

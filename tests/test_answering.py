@@ -1,6 +1,7 @@
 """The main job from end to end: with a scripted model for each turn it can take, and with a real one."""
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.reflection.scripted import Scripted
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 
 QUESTION = "What did a barrel of oil sell for?"
-OPENING = f'The sentence that answers "{QUESTION}" is: "'
+OPENING = f'The answer to "{QUESTION}" is'
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def run(library: Library, generator: Scripted, **options: object) -> tuple[list[
 
 def test_plan_thinking_and_a_supported_answer(library: Library) -> None:
     n = number_of(library, "eleven crowns")
-    generator = Scripted("the price.", 'Eleven crowns a barrel."', f"Eleven crowns a barrel [{n}].")
+    generator = Scripted(" the price.", 'Eleven crowns a barrel."', f"Eleven crowns a barrel [{n}].")
     events, result = run(library, generator)
     assert result.answer == f"Eleven crowns a barrel [{n}]."
     assert (result.plan, result.thinking) == (
@@ -131,6 +132,45 @@ def test_what_stays_in_doubt_is_no_answer(library: Library, verdict: str) -> Non
     assert "Eleven crowns a barrel" in result.answer
 
 
+def passages_shown(prompt: str) -> list[int]:
+    """The numbers of the passages in a prompt."""
+    return [int(number) for number in re.findall(r"^\[(\d+)\] ", prompt, re.MULTILINE)]
+
+
+def test_a_small_model_reads_the_best_passages_first(library: Library) -> None:
+    n = number_of(library, "eleven crowns")
+    generator = Scripted("Eleven crowns a barrel.", span_tokens=350)
+    _, result = run(library, generator, reflect=False)
+    (prompt,) = generator.prompts
+    shown = passages_shown(prompt)
+    assert n in shown
+    assert shown == sorted(shown)
+    assert len(shown) < len(result.context.passages)
+    given: list[dict[str, object]] = result.to_dict()["passages"]  # type: ignore[assignment]
+    assert [number for number, each in enumerate(given, 1) if each["read"]] == shown
+
+
+@pytest.mark.parametrize("first", ["The passages do not mention it.", "Ninety crowns."])
+@pytest.mark.parametrize("reflect", [False, True])
+def test_a_draft_that_does_not_hold_is_followed_by_one_over_all_passages(
+    library: Library, first: str, reflect: bool
+) -> None:
+    texts = ["P.", "T.", first, "R.", "Eleven crowns a barrel."] if reflect else [first, "Eleven crowns a barrel."]
+    generator = Scripted(*texts, span_tokens=350)
+    _, result = run(library, generator, reflect=reflect)
+    assert result.answer.startswith("Eleven crowns a barrel [")
+    assert passages_shown(generator.prompts[-1]) == list(range(1, len(result.context.passages) + 1))
+    assert len(passages_shown(generator.prompts[0])) < len(result.context.passages)
+    assert len(result.reflections) == reflect
+    assert all(each["read"] for each in result.to_dict()["passages"])  # type: ignore[attr-defined]
+
+
+def test_a_refusal_over_all_passages_stands(library: Library) -> None:
+    refusal = "The passages do not mention it."
+    _, result = run(library, Scripted(refusal, refusal, span_tokens=350), reflect=False)
+    assert (result.answer, result.answered) == (REFUSAL, False)
+
+
 def test_at_most_two_reflections(library: Library) -> None:
     generator = Scripted("P.", "T.", "Ninety crowns.", "A.", "Eighty crowns.", "B.", "Seventy crowns.")
     _, result = run(library, generator)
@@ -156,9 +196,9 @@ def test_without_reflection_the_model_answers_at_once(library: Library) -> None:
 
 
 def test_budgets_hold(library: Library) -> None:
-    generator = Scripted("one two three four", "a b c d e f", "Eleven crowns a barrel they sold it for")
+    generator = Scripted(" one two three four", "a b c d e f", "Eleven crowns a barrel they sold it for")
     _, result = run(library, generator, budgets=Budgets(plan=2, thinking=3, output=4, rounds=0))
-    assert result.plan == "Find what the passages say about one two"
+    assert result.plan == "Find what the passages say about one"
     assert result.thinking == f"{OPENING}a b c"
     assert not result.complete
 

@@ -2,8 +2,10 @@
 
 import re
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from seriatim.errors import LibraryError, ModelError
@@ -39,7 +41,8 @@ class Answer:
     """A question's answer and all that led to it.
 
     `complete` is False where the model's output was cut off at its budget. `answered` is False where the passages do
-    not hold the answer: `answer` then says so. `citations` refer to `context.passages` by number, from 1.
+    not hold the answer: `answer` then says so. `citations` refer to `context.passages` by number, from 1. The model
+    read the passages of `context` down to `deepest_rank`; a small one whose draft holds leaves out the rest.
     """
 
     question: str
@@ -51,6 +54,7 @@ class Answer:
     reflections: tuple[str, ...]
     citations: tuple[Citation, ...]
     context: Context
+    deepest_rank: int
     model: str
     usage: Usage
     timings: Timings
@@ -66,7 +70,9 @@ class Answer:
             "thinking": self.thinking,
             "reflections": list(self.reflections),
             "citations": [asdict(citation) for citation in self.citations],
-            "passages": [passage_dict(each) for each in self.context.passages],
+            "passages": [
+                {**passage_dict(each), "read": each.rank <= self.deepest_rank} for each in self.context.passages
+            ],
             "tokens": self.context.tokens,
             "model": self.model,
             "usage": {
@@ -102,13 +108,16 @@ def answer(
     context = library.search(
         question, documents=documents, tokens=tokens, passages=passages, order=order, effort=effort, progress=progress
     )
-    context, messages = fitted(context, generator, REFLECTIVE if reflect else DIRECT, budgets)
+    instruction = REFLECTIVE if reflect else DIRECT
+    context, messages = fitted(context, generator, instruction, budgets)
     retrieved = time.perf_counter() - started
     yield Event("passages", data=context)
+    ranks = _ranks_to_read(context, budgets.first_look or generator.span_tokens)
+    looks = [*(conversation(context, instruction, rank) for rank in ranks[:-1]), messages]
     run = phases.reflective if reflect else phases.direct
-    outcome = yield from run(messages, context, generator, budgets, sampling)
+    outcome = yield from run(looks, context, generator, budgets, sampling)
     yield Event("stage", "answer")
-    finished = _finished(outcome, context, generator.name, retrieved)
+    finished = _finished(outcome, context, ranks[outcome.looks - 1], generator.name, retrieved)
     yield Event("output", finished.answer)
     yield Event("answer", data=finished)
 
@@ -165,36 +174,44 @@ def fitted(context: Context, generator: Generator, instruction: str, budgets: Bu
         kept = _without_worst(kept, min(share, len(kept.passages) - 1))
 
 
+def _ranks_to_read(context: Context, span: int) -> list[int]:
+    """The deepest rank of each look at `context`: first the best passages that hold at most `span` tokens, then all."""
+    ranked = sorted(context.passages, key=lambda each: each.rank)
+    sums = list(accumulate(each.passage.tokens for each in ranked))
+    within = max(1, bisect_right(sums, span))
+    return sorted({ranked[within - 1].rank, ranked[-1].rank}) if ranked else [0]
+
+
 def _without_worst(context: Context, count: int) -> Context:
     worst: set[int] = {each.rank for each in sorted(context.passages, key=lambda each: -each.rank)[:count]}
     kept: tuple[Ranked, ...] = tuple(each for each in context.passages if each.rank not in worst)
     return Context(context.question, kept, sum(each.passage.tokens for each in kept))
 
 
-def _finished(outcome: Outcome, context: Context, model: str, retrieve_s: float) -> Answer:
+def _finished(outcome: Outcome, context: Context, deepest_rank: int, model: str, retrieve_s: float) -> Answer:
     draft = outcome.draft
-    refused = grounding.is_refusal(draft.text)
     unfounded = draft.doubted or (
-        not refused and draft.faults > 0 and not any(each.supported for each in draft.grounding.citations)
+        not draft.refused and draft.faults > 0 and not any(each.supported for each in draft.grounding.citations)
     )
     text = grounding.cited_answer(draft.text, draft.grounding)
     is_empty = not re.search(r"\w", re.sub(r"\[[^\]]*\]", "", draft.text))
     if is_empty:
         text = "The model gave no answer."
-    elif refused:
+    elif draft.refused:
         text = REFUSAL
     elif unfounded:
         text = f"{REFUSAL} The model's own words, which no passage bears out: {text}"
     return Answer(
         question=context.question,
         answer=text,
-        answered=not is_empty and not refused and not unfounded,
+        answered=not is_empty and not draft.refused and not unfounded,
         complete=draft.finished and not is_empty,
         plan=outcome.plan,
         thinking=outcome.thinking,
         reflections=outcome.reflections,
         citations=draft.grounding.citations,
         context=context,
+        deepest_rank=deepest_rank,
         model=model,
         usage=outcome.usage,
         timings=Timings(retrieve_s, outcome.usage.prefill_s, outcome.usage.decode_s),

@@ -37,6 +37,7 @@ def answer(text: str = TEXT, *citations: Citation, answered: bool = True, comple
         reflections=("74 feet is put right later.",),
         citations=citations,
         context=context(),
+        deepest_rank=2,
         model="tiny",
         usage=Usage(prompt_tokens=1234, completion_tokens=56),
         timings=Timings(retrieve_s=0.25, prefill_s=3.0, generate_s=45.0),

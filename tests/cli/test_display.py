@@ -134,7 +134,7 @@ class TestInATerminal:
         # Behind the status line, the text is that of the pure display.
         lines = iter(without_controls(written).replace("\r", "").splitlines())
         assert all(line in lines for line in WHOLE.splitlines())
-        assert "reading 2 passages, 23 tokens" in written
+        assert "reading the best of 2 passages" in written
         assert "\x1b[2mFind\x1b[0m\x1b[2m the" in written
         assert "\x1b[1;32m[2]\x1b[0m" in written
         assert "\x1b[31m" not in written
@@ -148,7 +148,7 @@ class TestInATerminal:
     def test_a_dumb_terminal_gets_plain_text(self) -> None:
         _, written = in_terminal(SHOW, columns=40, TERM="dumb")
         assert "\x1b" not in written
-        assert "reading 2 passages, 23 tokens…\n" in written
+        assert "reading the best of 2 passages…\n" in written
         assert max(map(len, written.splitlines())) <= 40
 
     def test_a_locale_without_unicode_gets_ascii(self) -> None:

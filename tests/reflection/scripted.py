@@ -13,11 +13,14 @@ class Scripted:
 
     name = "scripted"
 
-    def __init__(self, *texts: str, verdicts: Sequence[str] = (), context_tokens: int = 8192) -> None:
+    def __init__(
+        self, *texts: str, verdicts: Sequence[str] = (), context_tokens: int = 8192, span_tokens: int = 8192
+    ) -> None:
         self.texts = list(texts)
         self.verdicts = list(verdicts)
         self.reviews: list[str] = []
         self.context_tokens = context_tokens
+        self.span_tokens = span_tokens
         self.prefixes: list[str] = []
         self.prompts: list[str] = []
 

@@ -95,7 +95,7 @@ def follow(events: Iterable[Event], status: Status) -> Iterable[Event]:
     for event in events:
         if event.kind == "passages":
             context: Context = event.data
-            reading = f"reading {plural(len(context.passages), 'passage')}, {plural(context.tokens, 'token')}…"
+            reading = f"reading the best of {plural(len(context.passages), 'passage')}…"
         yield event
         if event.kind == "passages":
             status.say(reading)
@@ -163,7 +163,13 @@ def _show_ending(answer: "Answer", screen: Screen, lengths: Mapping[str, int]) -
         if not answer.answered:
             flow(screen, _HINT, style="dim")
             screen.write("\n")
-        draw_strip(screen, passages, lengths, {citation.passage - 1 for citation in answer.citations})
+        cited = {citation.passage for citation in answer.citations}
+        read = {
+            number: each
+            for number, each in enumerate(passages, 1)
+            if each.rank <= answer.deepest_rank or number in cited
+        }
+        draw_strip(screen, list(read.values()), lengths, {place for place, n in enumerate(read) if n in cited})
         flow(screen, _cost(answer, screen), style="dim")
 
 

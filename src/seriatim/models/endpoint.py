@@ -60,6 +60,10 @@ class Endpoint:
         stated = self._served.get("max_model_len")
         return self._asked_context or (stated if isinstance(stated, int) else None) or DEFAULT_CONTEXT_TOKENS
 
+    @property
+    def span_tokens(self) -> int:
+        return self.context_tokens
+
     def count_tokens(self, text: str) -> int:
         """An upper estimate, `estimate_tokens`: the tokenizer is out of reach."""
         return estimate_tokens(text)

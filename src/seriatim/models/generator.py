@@ -65,6 +65,11 @@ class Generator(Protocol):
     def context_tokens(self) -> int:
         """The most tokens that prompt and completion may hold together."""
 
+    @property
+    def span_tokens(self) -> int:
+        """How many tokens of passages the model reads well at once; a small one loses the thread long before its
+        context is full."""
+
     def count_tokens(self, text: str) -> int:
         """How many tokens the model makes of `text` (an upper estimate where the tokenizer is out of reach)."""
 

@@ -5,6 +5,9 @@ be skipped (specs: Reflection-Tuning's protocol; budget forcing after s1, arXiv 
 stands a check of the draft against the passages, and where that finds nothing a review: the model reads the cited
 passages alone and says whether they bear the draft out. A reflection names what check and review found, and nothing
 else, for models that reconsider without evidence do worse (Huang et al., arXiv 2310.01798).
+
+The passages are read in `looks`, each the messages over more of them than the one before: a draft that doesn't hold,
+or says that the passages don't answer, is followed by one over the next look.
 """
 
 import re
@@ -20,15 +23,19 @@ from seriatim.reflection.parser import ReflectionParser, merge
 from seriatim.reflection.prompts import PLAN_OPENING, THINKING_CLOSING, plan_closing, review
 from seriatim.retrieval.context import Context
 
-_NO_USAGE = Usage()
+_READ_ON = "The best passages alone do not answer the question. The others stand beside them now."
 _REVIEW_TOKENS = 4
 _IS_NOT = re.compile(r"\W*(?:not?|in-?correct|wrong|false)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """The most tokens each phase may take, and the least thinking: a model that stops sooner is told to go on."""
+    """The most tokens each phase may take, and the least thinking: a model that stops sooner is told to go on.
 
+    `first_look` is how many tokens of the best passages are read at first; None is what the model reads well at once.
+    """
+
+    first_look: int | None = None
     plan: int = 64
     thinking: int = 224
     least_thinking: int = 0
@@ -58,29 +65,43 @@ class Draft:
         return sum(not claim.supported for claim in self.grounding.claims) + self.doubted
 
     @property
+    def refused(self) -> bool:
+        """Whether it says that the passages do not answer."""
+        return grounding.is_refusal(self.text)
+
+    @property
     def feedback(self) -> str:
         """What check and review found, in plain sentences for the model to act on."""
-        return grounding.doubt(self.text, self.grounding) if self.doubted else grounding.feedback(self.grounding)
+        if self.doubted:
+            return grounding.doubt(self.text, self.grounding)
+        return grounding.feedback(self.grounding) if self.faults else _READ_ON
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the phases came to: the draft with the fewest faults, and all that led to it."""
+    """What the phases came to: the draft with the fewest faults, all that led to it, and how many looks it took."""
 
     draft: Draft
+    looks: int
+    usage: Usage
     plan: str = ""
     thinking: str = ""
     reflections: tuple[str, ...] = ()
-    usage: Usage = _NO_USAGE
 
 
 class _Transcript:
     """The assistant's turn so far: what the next phase continues from."""
 
-    def __init__(self, generator: Generator, messages: Sequence[Message], sampling: Sampling) -> None:
-        self._generator, self._messages, self._sampling = generator, messages, sampling
+    def __init__(self, generator: Generator, sampling: Sampling, messages: Sequence[Message] = ()) -> None:
+        self._generator, self._sampling = generator, sampling
+        self.usage = Usage()
+        self.read(messages)
+
+    def read(self, messages: Sequence[Message]) -> None:
+        """Start the turn anew, over `messages`."""
+        self._messages = messages
+        self._is_new = True
         self.text = ""
-        self.usage: Usage | None = None
 
     def phase(
         self, opening: str, stop: Sequence[str], most: int, shown: Callable[[str], Iterable[Event]]
@@ -99,7 +120,8 @@ class _Transcript:
                 yield from shown(piece.text)
             if piece.finish_reason is not None:
                 ended = piece.finish_reason == "stop"
-                self.usage = _added(self.usage, piece.usage or Usage())
+                self._spend(piece.usage, prompt=self._is_new)
+        self._is_new = False
         self.text += written
         return written, ended
 
@@ -110,25 +132,42 @@ class _Transcript:
             return False
         messages = review(context.question, draft.text, [context.passages[number - 1] for number in cited])
         pieces = list(self._generator.stream(messages, max_tokens=_REVIEW_TOKENS, sampling=Sampling(temperature=0.0)))
-        self.usage = _added(self.usage, next((piece.usage for piece in pieces if piece.usage), _NO_USAGE))
+        self._spend(pieces[-1].usage, prompt=False)
         return bool(_IS_NOT.match("".join(piece.text for piece in pieces if not piece.reasoning)))
+
+    def _spend(self, usage: Usage | None, *, prompt: bool) -> None:
+        """Add up what is written and the seconds, and the prompt where it is a new one."""
+        if usage is not None:
+            self.usage = Usage(
+                prompt_tokens=self.usage.prompt_tokens + usage.prompt_tokens * prompt,
+                completion_tokens=self.usage.completion_tokens + usage.completion_tokens,
+                cached_tokens=self.usage.cached_tokens + usage.cached_tokens * prompt,
+                prefill_s=self.usage.prefill_s + usage.prefill_s,
+                decode_s=self.usage.decode_s + usage.decode_s,
+            )
 
 
 def direct(
-    messages: Sequence[Message], context: Context, generator: Generator, budgets: Budgets, sampling: Sampling
+    looks: Sequence[Sequence[Message]], context: Context, generator: Generator, budgets: Budgets, sampling: Sampling
 ) -> Steps[Event, None, Outcome]:
-    """One phase, no thinking: the answer at once, checked and reviewed but not reflected on."""
-    transcript = _Transcript(generator, messages, sampling)
-    yield Event("stage", "draft")
-    draft = yield from _draft(transcript, context, "", budgets)
-    return Outcome(draft, usage=transcript.usage or Usage())
+    """One phase a look, no thinking: the answer at once, checked and reviewed but not reflected on."""
+    transcript = _Transcript(generator, sampling)
+    drafts: list[Draft] = []
+    for messages in looks:
+        transcript.read(messages)
+        yield Event("stage", "draft")
+        drafts.append((yield from _draft(transcript, context, "", budgets)))
+        if not drafts[-1].faults and not drafts[-1].refused:
+            break
+    return Outcome(_best(drafts), len(drafts), transcript.usage)
 
 
 def reflective(
-    messages: Sequence[Message], context: Context, generator: Generator, budgets: Budgets, sampling: Sampling
+    looks: Sequence[Sequence[Message]], context: Context, generator: Generator, budgets: Budgets, sampling: Sampling
 ) -> Steps[Event, None, Outcome]:
-    """Plan, think, draft; then, while check or review find faults and rounds are left, reflect and draft again."""
-    transcript = _Transcript(generator, messages, sampling)
+    """Plan, think, draft; then, while check or review find faults and rounds are left, reflect, over the next look
+    where there is one, and draft again."""
+    transcript = _Transcript(generator, sampling, looks[0])
     parser = ReflectionParser()
     yield Event("stage", "plan")
     yield from _tagged(transcript, parser, PLAN_OPENING, ("</plan>", "</thinking>", "<output>"), budgets.plan)
@@ -137,11 +176,17 @@ def reflective(
     yield Event("stage", "draft")
     drafts = [(yield from _draft(transcript, context, THINKING_CLOSING, budgets))]
     reflections: list[str] = []
-    while drafts[-1].faults and len(reflections) < budgets.rounds:
+    look = 1
+    while len(reflections) < budgets.rounds:
+        unread = look < len(looks)
+        if not drafts[-1].faults and not (drafts[-1].refused and unread):
+            break
         yield Event("stage", "reflect")
-        opening = f"\n<reflection>\n{drafts[-1].feedback}\n"
+        look += unread
+        transcript.read(looks[look - 1])
         # The thinking that led to the fault is left out: a small model that sees it follows it again.
         transcript.text = "<thinking>" + "".join(f"\n<reflection>\n{each}\n</reflection>" for each in reflections)
+        opening = f"\n<reflection>\n{drafts[-1].feedback}\n"
         yield from _tagged(
             transcript, parser, opening, ("</reflection>", "</thinking>", "<output>"), budgets.reflection
         )
@@ -152,19 +197,22 @@ def reflective(
         drafts.append((yield from _draft(transcript, context, THINKING_CLOSING, budgets)))
         if drafts[-1].text == drafts[-2].text:
             break  # the model stands by its words: another round would only repeat them
-    best = min(reversed(drafts), key=lambda draft: draft.faults)
-    return Outcome(best, parser.plan, parser.thinking, parser.reflections, transcript.usage or Usage())
+    return Outcome(_best(drafts), look, transcript.usage, parser.plan, parser.thinking, parser.reflections)
+
+
+def _best(drafts: Sequence[Draft]) -> Draft:
+    """The draft with the fewest faults, the latest of equals; to say that nothing answers counts as one."""
+    return min(reversed(drafts), key=lambda draft: draft.faults + draft.refused)
 
 
 def _think(
     transcript: _Transcript, parser: ReflectionParser, opening: str, budgets: Budgets
 ) -> Steps[Event, None, None]:
     stop = ("</thinking>", "<output>")
-    before = transcript.usage.completion_tokens if transcript.usage else 0
+    before = transcript.usage.completion_tokens
     while True:
         yield from _tagged(transcript, parser, opening, stop, budgets.thinking)
-        spent = (transcript.usage.completion_tokens if transcript.usage else 0) - before
-        if spent >= min(budgets.least_thinking, budgets.thinking):
+        if transcript.usage.completion_tokens - before >= min(budgets.least_thinking, budgets.thinking):
             return
         opening = "\nWait, "
 
@@ -193,15 +241,3 @@ def _answer_in(written: str) -> str:
     parser.feed(written)
     parser.close()
     return parser.output or written.strip()
-
-
-def _added(sum_so_far: Usage | None, more: Usage) -> Usage:
-    """The usage of several phases: the first one's prompt is the prompt; what is written and the seconds add up."""
-    if sum_so_far is None:
-        return more
-    return replace(
-        sum_so_far,
-        completion_tokens=sum_so_far.completion_tokens + more.completion_tokens,
-        prefill_s=sum_so_far.prefill_s + more.prefill_s,
-        decode_s=sum_so_far.decode_s + more.decode_s,
-    )

@@ -36,18 +36,18 @@ Proposed answer: {answer}
 
 Is the proposed answer correct according to the text? Reply "correct" or "not correct"."""
 
-# Small models close a tag at once unless its first words are given, and find the right passage more often when they
-# start by quoting it.
-PLAN_OPENING = "<thinking>\n<plan>\nFind what the passages say about "
-_PLAN_CLOSING = '\n</plan>\nThe sentence that answers "{question}" is: "'
+# Small models close a tag at once unless its first words are given. No opening ends in a space: a token that begins a
+# word carries its own, and without one a model makes up numbers.
+PLAN_OPENING = "<thinking>\n<plan>\nFind what the passages say about"
+_PLAN_CLOSING = '\n</plan>\nThe answer to "{question}" is'
 THINKING_CLOSING = "\n</thinking>\n<output>\n"
 
 
-def conversation(context: Context, instruction: str) -> list[Message]:
-    """The messages that put the question of `context` over its passages."""
+def conversation(context: Context, instruction: str, deepest_rank: int | None = None) -> list[Message]:
+    """The messages that put the question of `context` over its passages, down to `deepest_rank`."""
     return [
         Message("system", SYSTEM),
-        Message("user", f"{numbered(context)}\n\nQuestion: {_line(context.question)}\n{instruction}"),
+        Message("user", f"{numbered(context, deepest_rank)}\n\nQuestion: {_line(context.question)}\n{instruction}"),
     ]
 
 
@@ -62,11 +62,14 @@ def plan_closing(question: str) -> str:
     return _PLAN_CLOSING.format(question=_line(question))
 
 
-def numbered(context: Context) -> str:
-    """The passages as the model reads them: numbered from 1, documents named, gaps marked, neighbours running on."""
+def numbered(context: Context, deepest_rank: int | None = None) -> str:
+    """The passages as the model reads them: documents named, gaps marked, neighbours running on. Each has its number in
+    `context`, from 1, also where those below `deepest_rank` are left out."""
     lines: list[str] = []
     previous: Ranked | None = None
     for number, each in enumerate(context.passages, start=1):
+        if deepest_rank is not None and each.rank > deepest_rank:
+            continue
         if previous is None or previous.passage.document != each.passage.document:
             lines.append(f"Document: {escape_tags(PurePath(each.passage.document).name)}")
         elif not follows(previous, each):
