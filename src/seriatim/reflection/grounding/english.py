@@ -11,10 +11,11 @@ STOP_WORDS = frozenset(
     listed(
         "a about above after again against ago all almost also although am among an and another any anyone "
         "anything are around as at away back be became because become becomes been before behind being below "
-        "between both but by came can cannot come comes could did do does doing done down due during each either "
+        "between both but by came can cannot come comes contain contained "
+        "containing contains could did do does doing done down due during each either "
         "else enough even ever every everyone everything few for from further gave get gets give gives go goes "
         "going gone got had has have having he hence her here hers herself him himself his how however i if in "
-        "indeed instead into is it its itself just least less let like made make makes making many may maybe me "
+        "indeed inside instead into is it its itself just least less let like made make makes making many may maybe me "
         "mere merely might mine more moreover most much must my myself near neither never no none nor not nothing "
         "now of off often on once only onto or other others otherwise our ours ourselves out over own per perhaps "
         "quite rather really said same say says see seem seemed seems several shall she should since so some "
