@@ -124,6 +124,36 @@ def test_what_the_review_doubts_is_thought_over(library: Library) -> None:
     assert reflection.startswith("“Eleven crowns.” is not what passage [")
 
 
+@pytest.mark.parametrize("again", ["Eleven crowns.", "They sold it for eleven crowns [2]."])
+def test_an_answer_that_is_given_again_is_upheld_against_the_review(library: Library, again: str) -> None:
+    generator = Scripted("P.", "T.", "Eleven crowns.", "R.", again, verdicts=["not correct", "not correct"])
+    _, result = run(library, generator)
+    assert result.answered
+    assert "leven crowns" in result.answer
+
+
+def test_another_answer_is_not_upheld(library: Library) -> None:
+    texts = ["P.", "T.", "Eleven crowns.", "R.", "The oil was sold at Sunder.", "R.", "A poor price."]
+    _, result = run(library, Scripted(*texts, verdicts=["not correct"] * 3))
+    assert not result.answered
+
+
+def test_code_left_open_in_the_thinking_hides_no_reflection(library: Library) -> None:
+    n = number_of(library, "eleven crowns")
+    thinking = "so:\n```python\nprice = 14"
+    generator = Scripted("P.", thinking, f"Fourteen crowns [{n}].", "```\nIt is", f"Eleven crowns [{n}].")
+    _, result = run(library, generator)
+    assert result.answer == f"Eleven crowns [{n}]."
+    (reflection,) = result.reflections
+    assert "ourteen" in reflection
+
+
+def test_thinking_without_an_output_is_no_answer(library: Library) -> None:
+    _, result = run(library, Scripted("<thinking>The price was eleven crowns, I"), reflect=False)
+    assert not result.answered
+    assert "thinking" not in result.answer
+
+
 @pytest.mark.parametrize("verdict", ["not correct", "Not correct.", "Incorrect", "no"])
 def test_what_stays_in_doubt_is_no_answer(library: Library, verdict: str) -> None:
     _, result = run(library, Scripted("Eleven crowns a barrel.", verdicts=[verdict]), reflect=False)
@@ -207,6 +237,12 @@ def test_a_model_that_thinks_too_little_is_told_to_go_on(library: Library) -> No
     generator = Scripted("Plan.", "Short.", "now at some more length", "Eleven crowns.")
     _, result = run(library, generator, budgets=Budgets(least_thinking=4))
     assert "Wait, now at some more length" in result.thinking
+
+
+def test_a_model_that_adds_nothing_is_left_alone(library: Library) -> None:
+    generator = Scripted("Plan.", "One.", "", "Eleven crowns.")
+    _, result = run(library, generator, budgets=Budgets(least_thinking=40))
+    assert result.answered
 
 
 def test_a_model_that_starts_the_protocol_anew_is_understood(library: Library) -> None:

@@ -124,3 +124,9 @@ def test_a_book_is_covered_without_loss(splitting: Splitting) -> None:
     made = passages(text, splitting)
     assert "".join(passage.text for passage in made) == text
     assert 2_500 < len(made) < 3_500
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["." * 300_000, "a" + " " * 300_000 + "b", "?!" * 150_000 + "x"])
+def test_long_runs_take_no_long_time(text: str) -> None:
+    assert "".join(text[start:end] for start, end in sentence_spans(text)) == text

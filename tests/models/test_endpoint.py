@@ -289,6 +289,21 @@ def test_the_key_is_sent(server: ChatServer, monkeypatch: pytest.MonkeyPatch) ->
     assert sent_keys(server) == {"Bearer given"}
 
 
+def test_what_goes_to_this_machine_takes_no_proxy(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    server.says("Paris.")
+    assert text_of(list(Endpoint(server.url).stream(QUESTION))) == "Paris."
+
+
+def test_a_password_in_the_address_is_not_shown(server: ChatServer) -> None:
+    address = server.url.replace("http://", "http://user:secret@") + "/nowhere"
+    with pytest.raises(UsageError) as caught:
+        list(Endpoint(address).stream(QUESTION))
+    assert "/nowhere" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 def test_the_key_is_not_shown(server: ChatServer) -> None:
     server.fails(401, "no")
 

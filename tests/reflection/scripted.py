@@ -45,7 +45,7 @@ class Scripted:
             text = self.texts.pop(0)
         ends = [text.index(each) for each in stop if each in text]
         text = text[: min(ends)] if ends else text
-        words = text.split(" ")
+        words = text.split(" ") if text else []
         for number, word in enumerate(words[:max_tokens]):
             yield Piece(word if number == 0 else f" {word}")
         finish = "length" if len(words) > max_tokens else "stop"

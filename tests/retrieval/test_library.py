@@ -118,6 +118,25 @@ def test_a_library_remembers_its_embedder(tmp_path: Path) -> None:
         Library(tmp_path / "kept", splitting="tokens")
 
 
+@pytest.mark.parametrize("name", ["bge-small", "smollm2-135m", "missing.gguf"])
+def test_a_mistyped_embedder_leaves_no_library(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"embedd"):
+        Library(tmp_path / "new", embedder=name)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_path_that_cannot_be_expanded_is_reported_beside_the_rest(library: Library, folder: Path) -> None:
+    report = library.add([folder, "~nobody-of-that-name/papers"])
+    assert names(report.added) == ["orchard.txt", "voyage.md"]
+    assert len(report.failed) == 1
+
+
+def test_a_budget_below_every_passage_says_what_to_allow(library: Library, folder: Path) -> None:
+    library.add([folder])
+    with pytest.raises(UsageError, match="no passage fits 3 tokens; a passage holds up to 128"):
+        library.search("Who kept the log?", tokens=3)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -70,6 +70,7 @@ def inspect(
     """Show what a model's file says about itself, without loading it."""
     from dataclasses import asdict
 
+    from seriatim.cli.literal import line
     from seriatim.cli.printing import print_json
     from seriatim.models import gguf
 
@@ -80,7 +81,7 @@ def inspect(
     facts = _facts(info)
     width = max(len(name) for name, _ in facts)
     for name, fact in facts:
-        print(f"{name.ljust(width)}  {fact}")
+        print(f"{name.ljust(width)}  {line(str(fact))}")
 
 
 @app.command()

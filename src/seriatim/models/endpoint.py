@@ -109,7 +109,7 @@ class Endpoint:
             request |= {"top_p": sampling.top_p, "seed": sampling.seed}
         beyond = {"top_k": sampling.top_k, "min_p": sampling.min_p}
         request |= {name: value for name, value in beyond.items() if value}
-        if sampling.repeat_penalty != 1.0:
+        if sampling.repeat_penalty != 1.0 and self._api.shown != _OPENAI:
             request |= {"repetition_penalty": sampling.repeat_penalty, "repeat_penalty": sampling.repeat_penalty}
         if prefix and self._served.get("owned_by") in _TOLD_TO_CONTINUE:
             request |= {"continue_final_message": True, "add_generation_prompt": False}

@@ -26,10 +26,16 @@ class Api:
             raise UsageError(f"{base_url!r} is not an address: give one like http://localhost:8000/v1")
         self.shown = origin(base_url)
         self._base = base_url.rstrip("/") + ("" if parts.path.strip("/") else "/v1")
+        self._address = self.shown + urlsplit(self._base).path  # for people: without a password that may stand in it
         self._retries, self._timeout_s = retries, timeout_s
         key = _key_for(base_url, api_key)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = open_client(connect_s=min(CONNECT_S, timeout_s), read_s=timeout_s, headers=headers)
+        self._client = open_client(
+            connect_s=min(CONNECT_S, timeout_s),
+            read_s=timeout_s,
+            headers=headers,
+            proxied=not _is_this_machine(parts.hostname),
+        )
 
     def served(self, model: str | None) -> Mapping[str, Any]:
         """What `/models` says of a model; of the only one there, when none is asked for."""
@@ -46,7 +52,9 @@ class Api:
             return served.get(model) or {"id": model}
         if len(served) != 1:
             some = ", ".join(list(served)[:8]) or "none"
-            raise UsageError(f"{self.shown} serves {len(served)} models ({some}): name one, as in {self._base}#MODEL")
+            raise UsageError(
+                f"{self.shown} serves {len(served)} models ({some}): name one, as in {self._address}#MODEL"
+            )
         return next(iter(served.values()))
 
     def ask(self, path: str, request: Mapping[str, Any] | None, model: str | None) -> Any:
@@ -56,7 +64,7 @@ class Api:
                 return json.loads(self._read(response))
             except ValueError as error:
                 raise ModelError(
-                    f"{self.shown} sent something other than JSON: is {self._base} the right address?"
+                    f"{self.shown} sent something other than JSON: is {self._address} the right address?"
                 ) from error
 
     def events(self, path: str, request: dict[str, Any], model: str) -> Iterator[Mapping[str, Any]]:
@@ -126,7 +134,7 @@ class Api:
         if status in (401, 403):
             return ModelError(f"{self.shown} refuses the key (HTTP {status}{said}): check SERIATIM_API_KEY")
         if status in (404, 405):
-            what = f"the model {model}, or nothing at {self._base}" if model else f"nothing at {self._base}"
+            what = f"the model {model}, or nothing at {self._address}" if model else f"nothing at {self._address}"
             return _NotFound(f"{self.shown} does not have {what} (HTTP {status}{said}): check the address and the name")
         if status == 429:
             return ModelError(

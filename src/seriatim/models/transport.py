@@ -15,14 +15,19 @@ RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 529})
 LONGEST_WAIT_S = 30.0
 
 
-def open_client(*, connect_s: float, read_s: float | None, headers: Mapping[str, str] | None = None) -> "httpx.Client":
-    """An HTTP client that trusts the system's certificates. `read_s` limits the silence between two pieces."""
+def open_client(
+    *, connect_s: float, read_s: float | None, headers: Mapping[str, str] | None = None, proxied: bool = True
+) -> "httpx.Client":
+    """An HTTP client that trusts the system's certificates. `read_s` limits the silence between two pieces.
+
+    Unless `proxied`, a proxy named by the environment is passed by: what goes to this machine must not leave it.
+    """
     import ssl
 
     import httpx
 
     timeout = httpx.Timeout(connect=connect_s, read=read_s, write=read_s, pool=None)
-    return httpx.Client(timeout=timeout, headers=headers, verify=ssl.create_default_context())
+    return httpx.Client(timeout=timeout, headers=headers, verify=ssl.create_default_context(), trust_env=proxied)
 
 
 def send(

@@ -81,6 +81,10 @@ class ReflectionParser:
             self._read(character)
         return self._take_events()
 
+    def end_code(self) -> None:
+        """Let no Markdown code that was left open hide the tags that follow: whoever feeds the text set them."""
+        self._code = _MarkdownCode()
+
     def close(self) -> list[Event]:
         """The events of what was held back, and of what is missing, at the end of the response."""
         if self._closed:

@@ -156,7 +156,7 @@ def direct(
     for messages in looks:
         transcript.read(messages)
         yield Event("stage", "draft")
-        drafts.append((yield from _draft(transcript, context, "", budgets)))
+        drafts.append(_upheld((yield from _draft(transcript, context, "", budgets)), drafts, context.question))
         if not drafts[-1].faults and not drafts[-1].refused:
             break
     return Outcome(_best(drafts), len(drafts), transcript.usage)
@@ -190,14 +190,23 @@ def reflective(
         yield from _tagged(
             transcript, parser, opening, ("</reflection>", "</thinking>", "<output>"), budgets.reflection
         )
+        parser.end_code()
         yield from merge(parser.feed("\n</reflection>"))
         transcript.text += "\n</reflection>"
         reflections.append(parser.reflections[-1])
         yield Event("stage", "draft")
-        drafts.append((yield from _draft(transcript, context, THINKING_CLOSING, budgets)))
-        if drafts[-1].text == drafts[-2].text:
+        draft = yield from _draft(transcript, context, THINKING_CLOSING, budgets)
+        drafts.append(_upheld(draft, drafts, context.question))
+        if grounding.say_the_same(drafts[-1].text, drafts[-2].text, context.question):
             break  # the model stands by its words: another round would only repeat them
     return Outcome(_best(drafts), look, transcript.usage, parser.plan, parser.thinking, parser.reflections)
+
+
+def _upheld(draft: Draft, earlier: Sequence[Draft], question: str) -> Draft:
+    """`draft` without its doubt if it says what the one before said: two drafts, the second over more passages or told
+    of the doubt, weigh more than one review. What the check found stays."""
+    same = bool(earlier) and grounding.say_the_same(draft.text, earlier[-1].text, question)
+    return replace(draft, doubted=draft.doubted and not same)
 
 
 def _best(drafts: Sequence[Draft]) -> Draft:
@@ -210,9 +219,11 @@ def _think(
 ) -> Steps[Event, None, None]:
     stop = ("</thinking>", "<output>")
     before = transcript.usage.completion_tokens
+    spent, least = 0, min(budgets.least_thinking, budgets.thinking)
     while True:
-        yield from _tagged(transcript, parser, opening, stop, budgets.thinking)
-        if transcript.usage.completion_tokens - before >= min(budgets.least_thinking, budgets.thinking):
+        yield from _tagged(transcript, parser, opening, stop, budgets.thinking - spent)
+        last, spent = spent, transcript.usage.completion_tokens - before
+        if spent >= least or spent == last:  # a model that adds nothing would add nothing for ever
             return
         opening = "\nWait, "
 
@@ -221,6 +232,7 @@ def _tagged(
     transcript: _Transcript, parser: ReflectionParser, opening: str, stop: Sequence[str], most: int
 ) -> Steps[Event, None, None]:
     """One phase whose text goes through the parser, opening included."""
+    parser.end_code()
     yield from merge(parser.feed(opening))
     yield from transcript.phase(opening, stop, most, lambda text: merge(parser.feed(text)))
 
@@ -236,8 +248,11 @@ def _draft(transcript: _Transcript, context: Context, opening: str, budgets: Bud
 
 
 def _answer_in(written: str) -> str:
-    """The answer in what a model wrote after `<output>`; some start the protocol anew, and then its output counts."""
+    """The answer in what a model wrote after `<output>`; some start the protocol anew, and then its output counts, and
+    thinking without one is no answer."""
     parser = ReflectionParser()
     parser.feed(written)
     parser.close()
-    return parser.output or written.strip()
+    if parser.output or parser.thinking or parser.plan or parser.reflections:
+        return parser.output
+    return written.strip()

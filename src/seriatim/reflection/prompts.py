@@ -81,8 +81,9 @@ def numbered(context: Context, deepest_rank: int | None = None) -> str:
 
 def reflowed(text: str) -> str:
     """`text` with hard-wrapped lines joined; list items, table rows, headings and paragraphs keep their lines."""
-    kept = re.sub(r"[ \t]*\r?\n(?!\s*(?:[-*|#>]|\d+[.)]\s|\r?\n))[ \t]*(?=\S)(?<!\n\n)", " ", text.strip())
-    return re.sub(r"\s*\n\s*", "\n", kept)
+    # Each run of blanks is tried from its start alone: a line of a hundred thousand would take minutes.
+    kept = re.sub(r"(?<![ \t])[ \t]*\r?\n(?!\s*(?:[-*|#>]|\d+[.)]\s|\r?\n))[ \t]*(?=\S)(?<!\n\n)", " ", text.strip())
+    return re.sub(r"(?<!\s)\s*\n\s*", "\n", kept)
 
 
 def _line(text: str) -> str:

@@ -4,6 +4,7 @@ A name is a model of the catalogue ("minilm", "bge-small-en-v1.5"), the path of 
 of an OpenAI-compatible endpoint with its model ("http://localhost:8080/v1#bge-large"). "static" means no second stage.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from seriatim.errors import UsageError
 
 DEFAULT = "minilm"
+_ADDRESS = ("http://", "https://")
 Progress = Callable[[str, int, int], None]
 
 
@@ -36,20 +38,33 @@ def open_embedder(name: str, *, progress: Progress | None = None) -> Embedder:
 
     Raises `UsageError` for an unknown name and `ModelError` where the model cannot be fetched or loaded.
     """
-    if name.startswith(("http://", "https://")):
+    name = checked(name)
+    if name.startswith(_ADDRESS):
         return EndpointEmbedder(name)
     if name.endswith(".gguf"):
-        return GgufEmbedder(Path(name).expanduser())
+        return GgufEmbedder(Path(name))
     from seriatim.models.catalog import MODELS
     from seriatim.models.download import pull
-
-    model = MODELS.get(name)
-    if model is None or model.kind != "embedder":
-        known = ", ".join(model.name for model in MODELS.values() if model.kind == "embedder")
-        raise UsageError(f"{name!r} is no embedder; take static, {known}, a path ending in .gguf, or a URL")
     from seriatim.retrieval.onnx_embedder import OnnxEmbedder
 
-    return OnnxEmbedder(name, pull(model, progress=progress))
+    return OnnxEmbedder(name, pull(MODELS[name], progress=progress))
+
+
+def checked(name: str) -> str:
+    """`name` as a library remembers it, a path in full; nothing is fetched. Raises `UsageError` for what names none."""
+    if name == "static" or name.startswith(_ADDRESS):
+        return name
+    if name.endswith(".gguf"):
+        path = Path(name).absolute() if not name.startswith("~") else Path(os.path.expanduser(name))
+        if not path.is_file():
+            raise UsageError(f"there is no embedding model {path}; give the path of a .gguf file")
+        return str(path)
+    from seriatim.models.catalog import MODELS
+
+    known = [model.name for model in MODELS.values() if model.kind == "embedder"]
+    if name not in known:
+        raise UsageError(f"{name!r} is no embedder; take static, {', '.join(known)}, a path ending in .gguf, or a URL")
+    return name
 
 
 class GgufEmbedder:
@@ -58,7 +73,7 @@ class GgufEmbedder:
     def __init__(self, path: Path) -> None:
         from seriatim.models.llamacpp import LlamaCppEmbedder
 
-        self.name = f"gguf:{path.name}"
+        self.name = str(path)
         self._model = LlamaCppEmbedder(path)
 
     def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:

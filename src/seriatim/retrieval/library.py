@@ -87,6 +87,7 @@ class Library:
         self, path: str | Path | None = None, *, embedder: str | None = None, splitting: Splitting | None = None
     ) -> None:
         self.path = (Path(path) if path is not None else home() / "library").expanduser()
+        embedder = embedders.checked(embedder) if embedder is not None else None
         self._store = Store(self.path)
         try:
             self._agree("static", static.NAME)
@@ -187,6 +188,12 @@ class Library:
         if whole:
             ranked += self._unranked(stored, ranked)
         chosen = within_budget(ranked, tokens=tokens, passages=passages)
+        if not ranked:
+            raise LibraryError("no passage has anything in common with the question; ask in the documents' language")
+        if not chosen:
+            raise UsageError(
+                f"no passage fits {tokens} tokens; a passage holds up to {PASSAGE_TOKENS}, so allow that many"
+            )
         return Context(question, in_reading_order(chosen, order), sum(each.passage.tokens for each in chosen))
 
     def ask(self, question: str, **options: Any) -> "Answer":
@@ -337,11 +344,17 @@ def _resolve(name: str, known: Sequence[str]) -> str:
     raise LibraryError(f"the library holds no document {name}; see seriatim library list")
 
 
+def _folder(path: Path) -> Path | None:
+    """The folder that `path` is, resolved; None for anything else, such as "~nobody" or one that may not be entered."""
+    try:
+        return path.expanduser().resolve() if path.expanduser().is_dir() else None
+    except (OSError, RuntimeError):
+        return None
+
+
 def _gone(held: Iterable[str], paths: Iterable[str | Path], sources: set[str]) -> list[str]:
     """Documents of the library that stood in one of the folders among `paths` and are there no more."""
-    folders = [
-        Path(path).expanduser().resolve() for path in paths if str(path) != "-" and Path(path).expanduser().is_dir()
-    ]
+    folders = [folder for path in paths if str(path) != "-" and (folder := _folder(Path(path)))]
     return [
         name
         for name in held

@@ -47,6 +47,8 @@ def rank_dense(
     bm25 = best(stage.bm25_scores(question), depth)
     first, _ = fuse([bm25, best(stage.static_scores(question), depth)], depth)
     read = stage.passages if candidates is None else np.sort(first[:candidates])
+    if not len(read):
+        return first, np.zeros(0, dtype=np.float32)
     vectors = _vectors(stage, read, store, embedder, progress)
     similarity = _with_neighbours(vectors @ embedder.embed_question(question), read)
     dense = read[np.argsort(-similarity, kind="stable")][:depth]

@@ -21,6 +21,8 @@ from seriatim.reflection.grounding import is_refusal
         "There is no mention of it.",
         "His age is not mentioned in the given text.",
         "His age is not stated.",
+        "Her salary is not given.",
+        "The price isn't provided.",
         "Not mentioned.",
         "Not found in the passages.",
         "I don't know.",
@@ -56,6 +58,9 @@ def test_refusals(text: str) -> None:
         "Ahab is fifty-eight [4]. The passages do not mention his birthplace.",
         "The passages do not name the ship. The captain is 58 years old [4].",
         "We could not find the whale.",
+        "Permission was not given.",
+        "The letter was not answered.",
+        "The prisoner was not named.",
         "It is impossible to tell one whale from another.",
     ],
 )

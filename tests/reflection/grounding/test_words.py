@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.reflection.grounding.words import fold, words_of
+from seriatim.reflection.grounding.words import fold, say_the_same, words_of
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,19 @@ def test_words_stand_where_they_say(text: str) -> None:
         assert fold(text[start:end]) == word
     assert list(words.starts) == sorted(words.starts)
     assert words.edges[-1] == len(words.squashed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Mrs Ruth Cawdle [8].", "Mrs Ruth Cawdle of Crookhowe was chosen to take the chair.", True),
+        ("It is 9 feet wide.", "It is 11 feet wide.", False),
+        ("Yes.", "Yes, it was.", True),
+        ("Yes.", "No.", False),
+        ("The chair.", "Mr Hasp.", False),
+        ("[2]", "[3]", True),
+    ],
+)
+def test_answers_are_the_same_when_they_add_the_same(one: str, other: str, same: bool) -> None:
+    question = "Who was chosen to take the chair after Mr Hasp, and how wide was it?"
+    assert say_the_same(one, other, question) == say_the_same(other, one, question) == same

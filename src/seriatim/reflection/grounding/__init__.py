@@ -5,6 +5,7 @@ from seriatim.reflection.grounding.claims import Claim, Mark
 from seriatim.reflection.grounding.facts import Fact
 from seriatim.reflection.grounding.marking import cited_answer, doubt, feedback
 from seriatim.reflection.grounding.refusal import is_refusal
+from seriatim.reflection.grounding.words import say_the_same
 
 __all__ = [
     "Checked",
@@ -19,4 +20,5 @@ __all__ = [
     "doubt",
     "feedback",
     "is_refusal",
+    "say_the_same",
 ]

@@ -18,7 +18,8 @@ _TELL = (
     r"(?:contain|mention|provide|say|state|specify|include|hold|give|answer|address|describe|indicate|tell|discuss|offer"
     r"|disclose|explain|reveal|identify|name|list|cover|clarify|detail|have|supply|make clear)"
 )
-_STATED = r"(?:mentioned|stated|specified|provided|indicated|disclosed|given|identified|answered|addressed|named)"
+# What else was denied (permission was not given, the letter was not answered) is an answer, not a refusal.
+_STATED = r"(?:mentioned|stated|specified|indicated)"
 _SEEN = (
     r"(?:mentioned|stated|specified|provided|indicated|disclosed|given|identified|answered|addressed|named|found|included"
     r"|contained|available|present|clear|known|described|revealed|inferred|discussed|explained|said|determined)"
@@ -42,6 +43,7 @@ _REFUSAL = re.compile(
             # It is not mentioned in the passages. His age is not stated. Not found.
             rf"{_IS_NOT}{_ADVERB}{_SEEN}\b[^.;:]{{0,30}}? {_IN_TEXT}",
             rf"^[^.;:]{{0,90}} {_IS_NOT}{_ADVERB}{_STATED}\W*$",
+            rf"^[^.;:]{{0,90}} (?:is|are)(?: not|n't) {_ADVERB}(?:provided|given|disclosed|identified)\W*$",
             rf"^\W*(?:the answer is )?(?:unknown|n/a|not {_SEEN}(?: {_IN_TEXT})?)\W*$",
             # There is no information. They hold no answer.
             rf"\b(?:there (?:is|was|are)|there's|contains?|provides?|gives?|offers?|holds?|includes?|has|have) {_NO} "

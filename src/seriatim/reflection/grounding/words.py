@@ -22,6 +22,7 @@ _IDEOGRAPH = re.compile(rf"[{_IDEOGRAPHS}]")
 _WORD_OR_IDEOGRAPH = re.compile(
     rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[^\W_])+(?:[{_JOINERS}]+(?:(?![{_IDEOGRAPHS}])[^\W_])*)*"
 )
+_MARK = re.compile(r"\[[\d,\s]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,16 @@ def fold(word: str) -> str:
 def content_words(words: Iterable[str]) -> list[str]:
     """The folded `words` that carry meaning: no stop words, no words about the passages, no single letters."""
     return [w for w in words if w not in STOP_WORDS and w not in META_WORDS and (len(w) > 1 or not w.isascii())]
+
+
+def say_the_same(one: str, other: str, question: str) -> bool:
+    """Whether two answers to `question` add the same words to it, or one of them only more; citations don't count."""
+    asked = set(words_of(question).folded)
+    said, said_too = (set(words_of(_MARK.sub(" ", text)).folded) for text in (one, other))
+    new, new_too = said - asked - STOP_WORDS, said_too - asked - STOP_WORDS
+    if not (new and new_too):
+        new, new_too = said, said_too
+    return bool(new) == bool(new_too) and (new <= new_too or new_too <= new)
 
 
 def stems(words: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,89 @@
+"""The second stage reads candidates only, keeps their vectors, and can find what shares no word with the question."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from seriatim.documents.document import Document
+from seriatim.retrieval.first_stage import FirstStage
+from seriatim.retrieval.library import Library
+from seriatim.retrieval.ranking import rank_dense, rank_fast
+from seriatim.retrieval.store import Store
+
+PASSAGES = 40
+TEXT = "\n\n".join(
+    f"Entry number {n}. " + f"The harbour master wrote of berth {n} again. " * 11 for n in range(PASSAGES)
+)
+
+
+class Likes:
+    """An embedder to which one word is all that matters."""
+
+    name = "likes"
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self.read: list[str] = []
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.read += texts
+        return np.array([[1, 0] if self._word in text else [0, 1] for text in texts], dtype=np.float32)
+
+    def embed_question(self, text: str) -> NDArray[np.float32]:
+        return np.array([1, 0], dtype=np.float32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Library(tmp_path / "library", embedder="static") as library:
+        library.add_document(Document("log.txt", TEXT, "log"))
+        yield library._store
+
+
+@pytest.fixture
+def stage(store: Store) -> FirstStage:
+    return FirstStage(store, store.documents())
+
+
+def test_the_second_stage_overrules_the_first(store: Store, stage: FirstStage) -> None:
+    target = rank_fast(stage, "harbour master")[0][-1]
+    stored, number = stage.locate(np.array([target]))[0]
+    words = store.passages(stored, [number])[0].text
+    rows, scores = rank_dense(stage, "harbour master", store, Likes(words), candidates=None)
+    assert rows.tolist().index(target) < len(rows) // 3
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_no_passage_is_embedded_twice(store: Store, stage: FirstStage) -> None:
+    embedder = Likes("berth 7 ")
+    first = rank_dense(stage, "harbour master berth", store, embedder, candidates=10)
+    assert len(embedder.read) == 10
+    again = rank_dense(stage, "harbour master berth", store, embedder, candidates=10)
+    assert len(embedder.read) == 10
+    assert first[0].tolist() == again[0].tolist()
+    rank_dense(stage, "harbour master berth", store, embedder, candidates=None)
+    assert len(embedder.read) == len(set(embedder.read)) == len(stage)
+
+
+def test_what_the_second_stage_did_not_read_follows(store: Store, stage: FirstStage) -> None:
+    rows, _ = rank_dense(stage, "harbour master berth", store, Likes("nothing"), candidates=5)
+    first, _ = rank_fast(stage, "harbour master berth")
+    assert sorted(rows.tolist()) == sorted(first.tolist())
+    assert set(rows[:5]) == set(first[:5])
+
+
+def test_progress_counts_up_to_all_passages(store: Store, stage: FirstStage) -> None:
+    seen: list[tuple[str, int, int]] = []
+    rank_dense(
+        stage, "berth", store, Likes("x"), candidates=None, progress=lambda *step: seen.append(step)
+    )  # fmt: skip
+    assert seen[-1] == ("embedding", len(stage), len(stage))
+
+
+def test_nothing_in_common_is_nothing_found(store: Store, stage: FirstStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "static_scores", lambda question: np.full(len(TEXT), -1, dtype=np.float32))
+    rows, scores = rank_dense(stage, "日本語", store, Likes("x"))
+    assert len(rows) == len(scores) == 0
