@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from seriatim.documents.document import Document
 from seriatim.errors import LibraryError
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.store import FILE
@@ -74,3 +75,13 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LibraryError, match="cannot be made"):
         Library(tmp_path / "file" / "library")
+
+
+def test_a_document_replaced_meanwhile_is_no_damage(tmp_path: Path) -> None:
+    with Library(tmp_path / "library", embedder="static") as library:
+        library.add_document(Document("log.txt", "First words. " * 200, "1"))
+        store = library._store
+        (held,) = store.documents()
+        library.add_document(Document("log.txt", "Other words.", "2"))
+        with pytest.raises(LibraryError, match=r"log\.txt was changed by another process meanwhile"):
+            store.passages(held, range(held.passages))

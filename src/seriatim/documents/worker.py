@@ -1,7 +1,7 @@
 """The process in which documents made by strangers are parsed; `sandbox` starts it and says what it may use.
 
 It reads one request from its standard input and writes one answer to its standard output, each a line of JSON
-followed by bytes, and ends. It can open no file for writing and leaves no core dump.
+followed by bytes, and ends. It can write nothing to a file and leaves no core dump.
 """
 
 import json

@@ -222,7 +222,7 @@ class Library:
         return self._store.text(stored)
 
     def status(self, *, verify: bool = True) -> LibraryStatus:
-        """Counts and sizes. With `verify` every byte is read first; raises `LibraryError` where the file is damaged."""
+        """Counts and sizes. With `verify` everything is read first; raises `LibraryError` where the file is damaged."""
         if verify:
             self._store.verify()
         infos = self.documents()

@@ -203,7 +203,7 @@ class Store:
                     page = page_at(stored.page_starts, start)
                     found[number] = Passage(stored.name, number, start, start + len(text), page, text, tokens)
         if len(found) < len(set(numbers)):
-            raise self._damaged(f"passages of {stored.name} are missing")
+            raise self._lost(stored, f"passages of {stored.name} are missing")
         return [found[number] for number in numbers]
 
     # What the first stage reads
@@ -221,7 +221,7 @@ class Store:
                     "SELECT vectors, lengths, checksum FROM static WHERE document = ?", (stored.id,)
                 ).fetchone()
                 if row is None or zlib.crc32(row[1], zlib.crc32(row[0])) != row[2]:
-                    raise self._damaged(f"the vectors of {stored.name} do not match their checksum")
+                    raise self._lost(stored, f"the vectors of {stored.name} do not match their checksum")
                 last = first + stored.passages
                 vectors[first:last] = np.frombuffer(row[0], dtype=np.float16).reshape(-1, dimension)
                 lengths[first:last] = np.frombuffer(row[1], dtype=np.uint16)
@@ -269,11 +269,6 @@ class Store:
 
     # The file itself
 
-    def version(self) -> tuple[int, int]:
-        """A value that changes whenever the library does, by this process or another."""
-        with self._explained():
-            return int(self._db.execute("PRAGMA data_version").fetchone()[0]), self._db.total_changes
-
     def verify(self) -> None:
         """Read everything once. Raises `LibraryError` where the file is damaged."""
         with self._explained():
@@ -284,8 +279,8 @@ class Store:
             checksums = dict(self._db.execute("SELECT id, checksum FROM documents"))
         for stored in self.documents():
             self.static([stored], dimension=self._static_dimension())
-            if zlib.crc32(self.text(stored).encode()) != checksums[stored.id]:
-                raise self._damaged(f"the text of {stored.name} does not match its checksum")
+            if zlib.crc32(self.text(stored).encode()) != checksums.get(stored.id):
+                raise self._lost(stored, f"the text of {stored.name} does not match its checksum")
 
     def _static_dimension(self) -> int:
         with self._explained():
@@ -345,6 +340,14 @@ class Store:
         except sqlite3.Error as error:
             raise _explanation(self.path, error) from error
 
+    def _lost(self, stored: Stored, what: str) -> LibraryError:
+        """Why something of a document is not as it was: another process replaced the document, or it is damaged."""
+        with self._explained():
+            row = self._db.execute("SELECT sha256 FROM documents WHERE id = ?", (stored.id,)).fetchone()
+        if row != (stored.sha256,):
+            return LibraryError(f"{stored.name} was changed by another process meanwhile; do the same again")
+        return self._damaged(what)
+
     def _damaged(self, what: str) -> LibraryError:
         return LibraryError(f"{self.path} is damaged ({what}); {_RESTORE}")
 
@@ -370,8 +373,9 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
             f"there is no library in {path.parent}, and the folder is read-only; choose another with --library"
         )
     # In a read-only folder SQLite cannot make the files that write-ahead logging shares between processes; a library
-    # that nobody can write needs none of them.
-    mode = "mode=rwc" if writable else "mode=ro&immutable=1"
+    # that nobody is writing needs none of them; somebody else is, or was stopped at it, where the log stands beside it.
+    is_still = not Path(f"{path}-wal").exists()
+    mode = "mode=rwc" if writable else "mode=ro&immutable=1" if is_still else "mode=ro"
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_BUSY_S, isolation_level=None)
     try:
         db.execute("PRAGMA foreign_keys = ON")
