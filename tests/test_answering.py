@@ -10,6 +10,7 @@ import pytest
 
 import seriatim
 from seriatim.answering import Answer, answer, fitted
+from seriatim.documents.document import Document
 from seriatim.errors import ModelError
 from seriatim.models.generator import Piece, Sampling
 from seriatim.reflection.events import Event
@@ -310,7 +311,18 @@ def test_the_answer_is_json(library: Library) -> None:
     } <= given.keys()
     assert given["usage"].keys() == {"prompt_tokens", "completion_tokens"}
     assert given["timings"].keys() == {"retrieve_s", "prefill_s", "generate_s"}
-    assert given["citations"][0].keys() == {"passage", "document", "start", "end", "quote", "supported"}
+    assert given["citations"][0].keys() == {"passage", "document", "start", "end", "quote", "supported", "page"}
+
+
+def test_a_citation_names_the_page_of_its_quote(tmp_path: Path) -> None:
+    first = "The Petrel sailed in March. "
+    text = first + "A barrel of oil sold for eleven crowns."
+    with Library(tmp_path / "library", embedder="static") as library:
+        library.add_document(Document("log.pdf", text, "1", page_starts=(0, len(first))))
+        _, result = run(library, Scripted("Eleven crowns a barrel."), reflect=False)
+    (passage,) = result.context.passages
+    assert passage.passage.page == 1
+    assert [(each.page, each.start) for each in result.citations] == [(2, len(first))]
 
 
 @pytest.mark.model

@@ -4,7 +4,7 @@ import re
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -118,6 +118,8 @@ def answer(
     outcome = yield from run(looks, context, generator, budgets, sampling)
     yield Event("stage", "answer")
     finished = _finished(outcome, context, ranks[outcome.looks - 1], generator.name, retrieved)
+    citations = tuple(replace(each, page=library.page_at(each.document, each.start)) for each in finished.citations)
+    finished = replace(finished, citations=citations)
     yield Event("output", finished.answer)
     yield Event("answer", data=finished)
 

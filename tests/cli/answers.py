@@ -23,7 +23,7 @@ def context() -> Context:
 
 
 def citation(quote: str = "Twelve of his fathoms are 68 feet.", *, supported: bool = True) -> Citation:
-    return Citation(2, LAKE, 700, 700 + len(quote), quote, supported)
+    return Citation(2, LAKE, 700, 700 + len(quote), quote, supported, page=12)
 
 
 def answer(text: str = TEXT, *citations: Citation, answered: bool = True, complete: bool = True) -> Answer:

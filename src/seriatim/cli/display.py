@@ -155,9 +155,8 @@ def _show_ending(answer: "Answer", screen: Screen, lengths: Mapping[str, int]) -
     if answer.citations:
         screen.write("\n")
     for citation in answer.citations:
-        page = passages[citation.passage - 1].passage.page
         document = names.get(citation.document, line(citation.document))
-        show_citation(screen, citation.passage, document, page, citation.quote, supported=citation.supported)
+        show_citation(screen, citation.passage, document, citation.page, citation.quote, supported=citation.supported)
     if screen.console:
         screen.write("\n")
         if not answer.answered:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from seriatim.documents.document import Document
+from seriatim.documents.document import Document, page_at
 from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
 from seriatim.documents.reading import parse
 from seriatim.documents.sources import find_sources, read_source
@@ -220,6 +220,12 @@ class Library:
         if stored is None:
             raise LibraryError(f"the library holds no document {name}")
         return self._store.text(stored)
+
+    def page_at(self, name: str, offset: int) -> int | None:
+        """The page, from 1, on which a character of a document stands; None where there are no pages, or no document
+        any more."""
+        stored = self._store.find(name)
+        return page_at(stored.page_starts, offset) if stored else None
 
     def status(self, *, verify: bool = True) -> LibraryStatus:
         """Counts and sizes. With `verify` everything is read first; raises `LibraryError` where the file is damaged."""

@@ -29,7 +29,8 @@ _AUTOMATIC = 0.5
 class Citation:
     """What a claim rests on: `document_text[start:end] == quote`, in passage `passage` (from 1, as the model saw it).
 
-    It is not `supported` where the model cites the passage for a claim that neither it nor any other bears out.
+    It is not `supported` where the model cites the passage for a claim that neither it nor any other bears out. `page`
+    is that of the quote in a document with pages, from 1; the check, which sees no document, leaves it None.
     """
 
     passage: int
@@ -38,6 +39,7 @@ class Citation:
     end: int
     quote: str
     supported: bool
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
