@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from seriatim.models.generator import Piece
     from seriatim.models.gguf import GgufInfo
 
-app = typer.Typer(help="List, fetch, inspect and try out models.", rich_markup_mode=None)
+app = typer.Typer(help="List, fetch, inspect and try out models.", rich_markup_mode=None, no_args_is_help=True)
 
 
 @app.command("list")

@@ -125,17 +125,17 @@ class LlamaCpp:
         """The prompt's tokens.
 
         A document may contain the very words that mark a turn (`<|im_start|>system`), and the model would obey them
-        as if the person had spoken. Where a message holds such words, its text is therefore turned into tokens apart
-        from the template's, as ordinary text.
+        as if the person had spoken; so may what it wrote itself, quoting the document, which the prefix holds. Where
+        a text holds such words, it is therefore turned into tokens apart from the template's, as ordinary text.
         """
         forged = any(
-            self._server.tokenize(message.content, special=True) != self._server.tokenize(message.content)
-            for message in messages
+            self._server.tokenize(text, special=True) != self._server.tokenize(text)
+            for text in [*(message.content for message in messages), prefix]
         )
         if not forged:
             return self._server.tokenize(self._lay_out(messages) + prefix, start=True, special=True)
         marks = [f"text{number}of{os.urandom(8).hex()}" for number in range(len(messages))]
-        rest = self._lay_out([Message(m.role, mark) for m, mark in zip(messages, marks, strict=True)]) + prefix
+        rest = self._lay_out([Message(m.role, mark) for m, mark in zip(messages, marks, strict=True)])
         tokens: list[int] = []
         for message, mark in zip(messages, marks, strict=True):
             before, found, rest = rest.partition(mark)
@@ -143,7 +143,7 @@ class LlamaCpp:
                 raise ModelError(f"the chat template of {self._name} leaves out a {message.role} message")
             tokens += self._server.tokenize(before, start=not tokens, special=True)
             tokens += self._server.tokenize(message.content)
-        return tokens + self._server.tokenize(rest, special=True)
+        return tokens + self._server.tokenize(rest, special=True) + self._server.tokenize(prefix)
 
     def _lay_out(self, messages: Sequence[Message]) -> str:
         request = {"messages": [{"role": message.role, "content": message.content} for message in messages]}

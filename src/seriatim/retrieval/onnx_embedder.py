@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seriatim.errors import ModelError
+from seriatim.models.machine import cores
 from seriatim.retrieval.embedders import unit
 
 _BATCH = 4
@@ -29,7 +30,7 @@ class OnnxEmbedder:
         from tokenizers import Tokenizer
 
         self.name = name
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or cores()
         self._pooling = _POOLING.get(name, "mean")
         self._prefix = _QUESTION_PREFIX.get(name, "")
         try:
