@@ -13,7 +13,7 @@ from seriatim.errors import DocumentError
 
 # The document's people are wrong about this at first and put it right many pages later.
 _QUESTION = "q19"
-_NEXT_QUESTION = "q21"
+_NEXT_QUESTION = "q33"
 
 
 def demo(
