@@ -37,8 +37,7 @@ EMBEDDING_CONTEXT_TOKENS = 2048
 # 1.5B model takes four seconds; the library's 2048 take half a minute, and read the prompt only 4% faster.
 _BATCH_TOKENS = 256
 _CACHE_MIB = 1024  # of prompts put aside: the review of a draft reads another one, and then the long one goes on
-# A model of 1.5B parameters loses the thread among ten passages; the best four hold what tells for 46 of the 55
-# questions of benchmarks/demo_questions.py, and are read in half the time.
+# About four passages: what a model of 1.5B parameters keeps in view, read in less than half the time of ten.
 _SMALL, _SMALL_SPAN_TOKENS = 3_000_000_000, 448
 _GREEDY = Sampling()
 

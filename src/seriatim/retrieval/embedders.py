@@ -55,7 +55,7 @@ def checked(name: str) -> str:
     if name == "static" or name.startswith(_ADDRESS):
         return name
     if name.endswith(".gguf"):
-        path = Path(name).absolute() if not name.startswith("~") else Path(os.path.expanduser(name))
+        path = Path(os.path.expanduser(name)).absolute()
         if not path.is_file():
             raise UsageError(f"there is no embedding model {path}; give the path of a .gguf file")
         return str(path)
