@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,27 @@ def test_a_document_replaced_meanwhile_is_no_damage(tmp_path: Path) -> None:
         library.add_document(Document("log.txt", "Other words.", "2"))
         with pytest.raises(LibraryError, match=r"log\.txt was changed by another process meanwhile"):
             store.passages(held, range(held.passages))
+
+
+def test_a_library_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    making = sqlite3.connect(tmp_path / FILE, isolation_level=None, check_same_thread=False)
+    making.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.3, making.execute, ["ROLLBACK"])
+    done.start()
+    with Library(tmp_path) as library:
+        assert library.documents() == []
+    done.join()
+    making.close()
+
+
+def test_many_may_make_the_same_library_at_once(tmp_path: Path) -> None:
+    for attempt in range(20):
+        start = threading.Barrier(4)
+
+        def open_one(folder: Path = tmp_path / str(attempt), start: threading.Barrier = start) -> None:
+            start.wait()
+            Library(folder).close()
+
+        with ThreadPoolExecutor(4) as threads:
+            for opened in [threads.submit(open_one) for _ in range(4)]:
+                opened.result()

@@ -7,6 +7,7 @@ Write-ahead logging lets others read meanwhile.
 import json
 import os
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -290,10 +291,12 @@ class Store:
         return int(row[0]) if row else 0
 
     def _prepare(self) -> None:
+        self._db.execute("BEGIN")  # one snapshot: another process may be making the library
         application, version, objects = (
             self._db.execute(query).fetchone()[0]
             for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
         )
+        self._db.execute("COMMIT")
         is_new = application == 0 and objects == 0
         if not is_new and application != _APPLICATION_ID:
             raise LibraryError(f"{self.path} is not a Seriatim library; choose another folder with --library")
@@ -302,10 +305,22 @@ class Store:
                 f"{self.path} has format {version}, this Seriatim reads format {FORMAT}; use the Seriatim that made it"
             )
         if self.writable:
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             self._db.execute("PRAGMA synchronous = FULL")
             if is_new:
                 self._create()
+
+    def _write_ahead(self) -> None:
+        # Where two processes switch a new file at once, SQLite refuses one without the wait that it grants elsewhere.
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
 
     def _create(self) -> None:
         with self._writing():
