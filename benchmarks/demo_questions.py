@@ -8,7 +8,8 @@ gold answer or an accepted spelling stands in it as whole normalised words, or, 
 passages. Each question goes through the arms in turn; an arm that follows another finds the passages already read, so
 the seconds of the first one alone are those of a question. Rows are saved as they come, and a run that was stopped
 goes on where it was. Prompts and the first look were chosen on the SEEN questions; the others are reported apart too.
-That an answer given twice is upheld against the review was decided after a run over all questions.
+That an answer given twice is upheld against the review was decided after a run over all questions; that the second look
+starts without the words of the first was decided on another book, and the run over all questions repeated.
 
     python benchmarks/demo_questions.py --out benchmarks/results/demo_questions
 """

@@ -296,6 +296,14 @@ def test_passages_that_do_not_fit_the_model_are_dropped_from_the_worst(library: 
         fitted(context, Scripted(context_tokens=20), DIRECT, budgets)
 
 
+def test_dropped_passages_are_told(library: Library) -> None:
+    generator = Scripted("Eleven crowns.", context_tokens=Budgets().total + 300)
+    answered = list(answer(QUESTION, library, generator, reflect=False))[-1].data
+    read = len(answered.context.passages)
+    assert read < len(library.search(QUESTION).passages)
+    assert f"it read the best {read} of " in library.notes[-1]
+
+
 def test_the_answer_is_json(library: Library) -> None:
     _, result = run(library, Scripted("P.", "T.", "Eleven crowns."))
     given = json.loads(json.dumps(result.to_dict()))

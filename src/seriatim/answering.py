@@ -109,7 +109,13 @@ def answer(
         question, documents=documents, tokens=tokens, passages=passages, order=order, effort=effort, progress=progress
     )
     instruction = REFLECTIVE if reflect else DIRECT
+    found = len(context.passages)
     context, messages = fitted(context, generator, instruction, budgets)
+    if len(context.passages) < found:
+        library.notes.append(
+            f"{generator.name} holds {generator.context_tokens} tokens: it read the best {len(context.passages)} of "
+            f"{found} passages"
+        )
     retrieved = time.perf_counter() - started
     yield Event("passages", data=context)
     ranks = _ranks_to_read(context, budgets.first_look or generator.span_tokens)
@@ -147,7 +153,11 @@ def ask(
 
 def ask_library(question: str, library: Library, *, model: str | Generator | None = None, **options: object) -> Answer:
     """Answer `question` from an open library, with a model that is open already or is opened by name for this call."""
-    generator = open_generator(model) if model is None or isinstance(model, str) else model
+    if model is None or isinstance(model, str):
+        tokens = options.get("tokens", DEFAULT_TOKENS)
+        generator = open_generator(model, passage_tokens=tokens if isinstance(tokens, int) else DEFAULT_TOKENS)
+    else:
+        generator = model
     try:
         *_, last = answer(question, library, generator, **options)  # type: ignore[arg-type]
     finally:

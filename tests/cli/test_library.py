@@ -62,6 +62,17 @@ def test_an_empty_library_says_how_to_fill_it(own_home: Path) -> None:
     assert json.loads(seriatim("library", "list", "--json").stdout) == {"documents": []}
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("library", "list"), ("library", "status"), ("library", "remove", "x.md"), ("search", "Who?"), ("ask", "Who?")],
+)
+def test_reading_a_mistyped_library_makes_none(own_home: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = seriatim(*command, "--library", str(tmp_path / "mistyped"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"seriatim: there is no library in {tmp_path / 'mistyped'}; ")
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_remove_by_the_end_of_the_path(kept: Path, papers: Path) -> None:
     done = seriatim("library", "remove", "voyage.md")
     assert done.stdout == f"removed {papers / 'voyage.md'}\n"

@@ -26,6 +26,13 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
         open_generator(f"{tmp_path}/mine.gguf")
 
 
+@pytest.mark.model
+def test_the_context_is_never_longer_than_the_model_was_trained_for(reader_path: Path) -> None:
+    reader = open_generator(str(reader_path), passage_tokens=50_000)
+    assert reader.context_tokens == 8192
+    reader.close()
+
+
 def test_an_embedder_cannot_read() -> None:
     with pytest.raises(UsageError, match="cannot answer: take one of smollm2-135m"):
         open_generator("minilm")

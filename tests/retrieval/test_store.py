@@ -64,6 +64,16 @@ def test_a_damaged_page_is_found(tmp_path: Path, folder: Path) -> None:
     assert reported == len(content) // 4096 - 1
 
 
+def test_a_changed_posting_list_is_found(tmp_path: Path, folder: Path) -> None:
+    with Library(tmp_path / "kept", embedder="static") as library:
+        library.add([folder])
+    with sqlite3.connect(tmp_path / "kept" / FILE) as database:
+        database.execute("UPDATE postings SET counts = x'07' WHERE term = (SELECT min(term) FROM postings)")
+    database.close()
+    with Library(tmp_path / "kept") as library, pytest.raises(LibraryError, match="the terms of"):
+        library.status(verify=True)
+
+
 def test_a_truncated_file_is_reported(tmp_path: Path, folder: Path) -> None:
     with Library(tmp_path / "kept", embedder="static") as library:
         library.add([folder])

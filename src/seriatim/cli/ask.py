@@ -16,6 +16,7 @@ from seriatim.cli.scope import (
     QuestionArgument,
     TokensOption,
     documents_asked,
+    kept,
 )
 
 ModelOption = Annotated[
@@ -64,10 +65,10 @@ def ask(
     from seriatim.models.opening import open_generator
     from seriatim.retrieval.library import Library
 
-    with Library(library, embedder=embedder) as opened:
+    with Library(library if paths else kept(library), embedder=embedder) as opened:
         documents = documents_asked(opened, paths)
         with progress_bar("Opening the model") as update:
-            generator = open_generator(model, progress=update)
+            generator = open_generator(model, passage_tokens=tokens, progress=update)
         try:
             with Status(sys.stderr) as status:
                 events = answer(

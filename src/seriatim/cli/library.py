@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seriatim.cli.scope import EmbedderOption, JsonOption, LibraryOption, take_in
+from seriatim.cli.scope import EmbedderOption, JsonOption, LibraryOption, kept, take_in
 
 if TYPE_CHECKING:
     from seriatim.cli.screen import Screen
@@ -43,7 +43,7 @@ def list_documents(library: LibraryOption = None, json: JsonOption = False) -> N
     from seriatim.cli.screen import open_screen
     from seriatim.retrieval.library import Library
 
-    with Library(library) as opened:
+    with Library(kept(library)) as opened:
         documents = opened.documents()
     if json:
         print_json({"documents": [asdict(info) for info in documents]})
@@ -65,7 +65,7 @@ def remove(
     from seriatim.documents.extraction import printable
     from seriatim.retrieval.library import Library
 
-    with Library(library) as opened:
+    with Library(kept(library)) as opened:
         removed = opened.remove(names)
     if json:
         print_json({"removed": removed})
@@ -81,7 +81,7 @@ def status(library: LibraryOption = None, json: JsonOption = False) -> None:
     from seriatim.cli.screen import open_screen
     from seriatim.retrieval.library import Library
 
-    with Library(library) as opened:
+    with Library(kept(library)) as opened:
         found = opened.status()
     if json:
         print_json(asdict(found))

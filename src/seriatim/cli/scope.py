@@ -66,6 +66,20 @@ EmbedderOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
+def kept(library: Path | None) -> Path | None:
+    """`library`, for a command that only reads: a folder that holds none is mistyped, and none is made there.
+
+    Raises `UsageError` for such a folder.
+    """
+    from seriatim.retrieval.store import FILE
+
+    if library is not None and not (library.expanduser() / FILE).exists():
+        raise UsageError(
+            f"there is no library in {library}; keep documents there with: seriatim add PATH --library DIR"
+        )
+    return library
+
+
 def take_in(library: "Library", paths: Sequence[str]) -> "AddReport":
     """Index what is new in `paths`, with progress; what cannot be read is listed on standard error.
 

@@ -14,6 +14,7 @@ from seriatim.cli.scope import (
     QuestionArgument,
     TokensOption,
     documents_asked,
+    kept,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def search(
     from seriatim.cli.progress import progress_bar
     from seriatim.retrieval.library import Library
 
-    with Library(library, embedder=embedder) as opened:
+    with Library(library if paths else kept(library), embedder=embedder) as opened:
         documents = documents_asked(opened, paths)
         with progress_bar("Searching") as update:
             context = opened.search(

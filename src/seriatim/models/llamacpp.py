@@ -45,17 +45,16 @@ _GREEDY = Sampling()
 class LlamaCpp:
     """A `Generator` for a GGUF file, on this machine's processor (or GPU, with a GPU build of `xllamacpp`).
 
-    `context_tokens` defaults to what the model was trained for, at most 8192; `threads` to the cores this process may
-    use. The prompt is laid out by the chat template inside the file. What the previous prompt had in common with this
-    one is not read again.
+    `context_tokens` defaults to 8192 and is never more than what the model was trained for; `threads` defaults to the
+    cores this process may use. The prompt is laid out by the chat template inside the file. What the previous prompt
+    had in common with this one is not read again.
     """
 
     def __init__(self, path: str | Path, *, context_tokens: int | None = None, threads: int | None = None) -> None:
         info = gguf.inspect(path)
         self._name = Path(path).stem
-        self._context_tokens = context_tokens or min(
-            info.context_tokens or DEFAULT_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS
-        )
+        trained = info.context_tokens or DEFAULT_CONTEXT_TOKENS
+        self._context_tokens = min(trained, context_tokens or DEFAULT_CONTEXT_TOKENS)
         self._span_tokens = _SMALL_SPAN_TOKENS if info.parameters < _SMALL else self._context_tokens
         self._server = _Server(info, context_tokens=self._context_tokens, threads=threads)
 

@@ -20,12 +20,15 @@ _ENOUGH_MEMORY = 4 << 30
 _ENOUGH_DISK = 3_000_000_000
 
 
-def open_generator(model: str | None = None, *, progress: "Progress | None" = None) -> "Generator":
+def open_generator(
+    model: str | None = None, *, passage_tokens: int = 0, progress: "Progress | None" = None
+) -> "Generator":
     """The model called `model`, fetched first if it is a named model that is not here yet.
 
     `model` is a name from the catalogue, the path of a `.gguf` file, or an http(s) address, with `#MODEL` behind it
-    where the server has several. None stands for `default_reader()`. Raises `UsageError` for what is none of these,
-    and `ModelError` where the model cannot be fetched or loaded.
+    where the server has several. None stands for `default_reader()`. A model in this process is given a context that
+    holds about `passage_tokens` and an answer, as far as it was trained for. Raises `UsageError` for what is none of
+    these, and `ModelError` where the model cannot be fetched or loaded.
     """
     wanted = model or default_reader()
     if wanted.startswith(("http://", "https://")):
@@ -33,9 +36,11 @@ def open_generator(model: str | None = None, *, progress: "Progress | None" = No
 
         address, _, served = wanted.partition("#")
         return Endpoint(address, served or None)
-    from seriatim.models.llamacpp import LlamaCpp
+    from seriatim.models.llamacpp import DEFAULT_CONTEXT_TOKENS, LlamaCpp
 
-    return LlamaCpp(gguf_path(wanted, progress=progress))
+    # Models cut text into other tokens than passages are counted in, up to about twice as many.
+    context_tokens = max(DEFAULT_CONTEXT_TOKENS, 2 * passage_tokens)
+    return LlamaCpp(gguf_path(wanted, progress=progress), context_tokens=context_tokens)
 
 
 def gguf_path(model: str, *, progress: "Progress | None" = None) -> Path:

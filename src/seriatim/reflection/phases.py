@@ -184,9 +184,10 @@ def reflective(
         yield Event("stage", "reflect")
         look += unread
         transcript.read(looks[look - 1])
-        # The thinking that led to the fault is left out: a small model that sees it follows it again.
+        # The thinking that led to the fault is left out: a small model that sees it follows it again. So are the
+        # faulty words themselves, where there is more to read: what they missed may stand there.
         transcript.text = "<thinking>" + "".join(f"\n<reflection>\n{each}\n</reflection>" for each in reflections)
-        opening = f"\n<reflection>\n{drafts[-1].feedback}\n"
+        opening = f"\n<reflection>\n{_READ_ON if unread else drafts[-1].feedback}\n"
         yield from _tagged(
             transcript, parser, opening, ("</reflection>", "</thinking>", "<output>"), budgets.reflection
         )

@@ -8,7 +8,6 @@ idf of Lucene, which is never negative.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -178,14 +177,9 @@ class _Stems(dict[str, str]):
         return stem
 
 
-@cache
-def _query_stems() -> _Stems:
-    return _Stems()
-
-
 def terms(text: str) -> list[str]:
     """The index terms of `text`, in order: its words, lower-cased and stemmed, without stop words."""
-    stems = _query_stems()
+    stems = _Stems()
     return [stem for word in _WORD.findall(text.lower()) if (stem := stems[word])]
 
 

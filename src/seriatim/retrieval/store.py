@@ -23,7 +23,7 @@ from seriatim.errors import LibraryError
 from seriatim.retrieval.lexical import Postings
 
 FILE = "library.sqlite"
-FORMAT = 1
+FORMAT = 2
 _APPLICATION_ID = 0x53455249  # "SERI"
 _BUSY_S = 60.0
 
@@ -38,7 +38,8 @@ CREATE TABLE documents (
     tokens INTEGER NOT NULL,
     passages INTEGER NOT NULL,
     page_starts TEXT NOT NULL,
-    checksum INTEGER NOT NULL  -- of the text, in UTF-8
+    text_checksum INTEGER NOT NULL,  -- of the text, in UTF-8
+    postings_checksum INTEGER NOT NULL  -- of the posting lists, by term
 );
 CREATE TABLE passages (
     document INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
@@ -150,11 +151,12 @@ class Store:
         document, passages = indexed.document, indexed.passages
         vectors = indexed.vectors.astype(np.float16).tobytes()
         lengths = indexed.lengths.tobytes()
+        postings = sorted((each.term, each.passages.tobytes(), each.counts.tobytes()) for each in indexed.postings)
         with self._writing():
             self._db.execute("DELETE FROM documents WHERE name = ?", (document.name,))
             key = self._db.execute(
-                "INSERT INTO documents (name, sha256, added_at, characters, tokens, passages, page_starts, checksum) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO documents (name, sha256, added_at, characters, tokens, passages, page_starts, "
+                "text_checksum, postings_checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     document.name,
                     document.sha256,
@@ -164,6 +166,7 @@ class Store:
                     len(passages),
                     json.dumps(document.page_starts),
                     zlib.crc32(document.text.encode()),
+                    _checksum(postings),
                 ),
             ).lastrowid
             self._db.executemany(
@@ -176,7 +179,7 @@ class Store:
             )
             self._db.executemany(
                 "INSERT INTO postings VALUES (?, ?, ?, ?)",
-                sorted((each.term, key, each.passages.tobytes(), each.counts.tobytes()) for each in indexed.postings),
+                ((term, key, numbers, counts) for term, numbers, counts in postings),
             )
 
     def remove(self, names: Iterable[str]) -> None:
@@ -277,11 +280,16 @@ class Store:
         if answer != "ok":
             raise self._damaged(str(answer).replace("\n", " "))
         with self._explained():
-            checksums = dict(self._db.execute("SELECT id, checksum FROM documents"))
+            rows = self._db.execute("SELECT id, text_checksum, postings_checksum FROM documents")
+            checksums = {key: tuple(sums) for key, *sums in rows}
         for stored in self.documents():
             self.static([stored], dimension=self._static_dimension())
-            if zlib.crc32(self.text(stored).encode()) != checksums.get(stored.id):
-                raise self._lost(stored, f"the text of {stored.name} does not match its checksum")
+            with self._explained():
+                postings = self._db.execute(
+                    "SELECT term, passages, counts FROM postings WHERE document = ? ORDER BY term", (stored.id,)
+                ).fetchall()
+            if (zlib.crc32(self.text(stored).encode()), _checksum(postings)) != checksums.get(stored.id):
+                raise self._lost(stored, f"the text or the terms of {stored.name} do not match their checksums")
 
     def _static_dimension(self) -> int:
         with self._explained():
@@ -368,6 +376,13 @@ class Store:
 
 
 _RESTORE = "restore it from a backup, or move it away and add the documents again. Nothing was changed"
+
+
+def _checksum(postings: Iterable[tuple[str, bytes, bytes]]) -> int:
+    found = 0
+    for term, passages, counts in postings:
+        found = zlib.crc32(counts, zlib.crc32(passages, zlib.crc32(term.encode(), found)))
+    return found
 
 
 def _stored(
