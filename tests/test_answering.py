@@ -196,6 +196,35 @@ def test_a_draft_that_does_not_hold_is_followed_by_one_over_all_passages(
     assert all(each["read"] for each in result.to_dict()["passages"])  # type: ignore[attr-defined]
 
 
+def test_an_empty_draft_is_followed_by_one_over_all_passages(library: Library) -> None:
+    generator = Scripted("P.", "T.", "", "R.", "Eleven crowns a barrel.", span_tokens=60)
+    _, result = run(library, generator)
+    assert "Eleven crowns a barrel" in result.answer
+    assert result.answered
+
+
+def test_an_empty_draft_does_not_displace_another(library: Library) -> None:
+    generator = Scripted("P.", "T.", "Fourteen crowns a barrel.", "R.", "", "R.", "")
+    _, result = run(library, generator)
+    assert "ourteen crowns" in result.answer
+
+
+def test_tags_left_open_in_the_thinking_do_not_swallow_the_reflection(library: Library) -> None:
+    generator = Scripted(
+        "P.", "T. <reflection>Hm. <plan>Again", "Fourteen crowns a barrel.", "It is eleven.", "Eleven crowns."
+    )
+    _, result = run(library, generator)
+    assert "It is eleven." in result.reflections[-1]
+    assert "Eleven crowns" in result.answer
+
+
+def test_the_same_prompt_is_counted_once(library: Library) -> None:
+    plain = run(library, Scripted("P.", "T.", "Eleven crowns."))[1].usage.prompt_tokens
+    _, reflected = run(library, Scripted("P.", "T.", "Fourteen crowns.", "R.", "Eleven crowns."))
+    assert len(reflected.reflections) == 1
+    assert reflected.usage.prompt_tokens == plain
+
+
 def test_a_refusal_over_all_passages_stands(library: Library) -> None:
     refusal = "The passages do not mention it."
     _, result = run(library, Scripted(refusal, refusal, span_tokens=350), reflect=False)
@@ -301,7 +330,7 @@ def test_dropped_passages_are_told(library: Library) -> None:
     answered = list(answer(QUESTION, library, generator, reflect=False))[-1].data
     read = len(answered.context.passages)
     assert read < len(library.search(QUESTION).passages)
-    assert f"it read the best {read} of " in library.notes[-1]
+    assert f"there was room for the best {read} of " in library.notes[-1]
 
 
 def test_the_answer_is_json(library: Library) -> None:

@@ -1,6 +1,5 @@
 """The main job, end to end: question → passages → prompt → plan, thinking, draft, check, reflection → answer."""
 
-import re
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -113,8 +112,8 @@ def answer(
     context, messages = fitted(context, generator, instruction, budgets)
     if len(context.passages) < found:
         library.notes.append(
-            f"{generator.name} holds {generator.context_tokens} tokens: it read the best {len(context.passages)} of "
-            f"{found} passages"
+            f"{generator.name} holds {generator.context_tokens} tokens: there was room for the best "
+            f"{len(context.passages)} of {found} passages"
         )
     retrieved = time.perf_counter() - started
     yield Event("passages", data=context)
@@ -206,8 +205,7 @@ def _finished(outcome: Outcome, context: Context, deepest_rank: int, model: str,
         not draft.refused and draft.faults > 0 and not any(each.supported for each in draft.grounding.citations)
     )
     text = grounding.cited_answer(draft.text, draft.grounding)
-    is_empty = not re.search(r"\w", re.sub(r"\[[^\]]*\]", "", draft.text))
-    if is_empty:
+    if draft.empty:
         text = "The model gave no answer."
     elif draft.refused:
         text = REFUSAL
@@ -216,8 +214,8 @@ def _finished(outcome: Outcome, context: Context, deepest_rank: int, model: str,
     return Answer(
         question=context.question,
         answer=text,
-        answered=not is_empty and not draft.refused and not unfounded,
-        complete=draft.finished and not is_empty,
+        answered=not draft.empty and not draft.refused and not unfounded,
+        complete=draft.finished and not draft.empty,
         plan=outcome.plan,
         thinking=outcome.thinking,
         reflections=outcome.reflections,

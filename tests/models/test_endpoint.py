@@ -264,7 +264,20 @@ def test_a_server_that_is_not_there_is_told() -> None:
         list(Endpoint("http://no-such-host.invalid", retries=0).stream(QUESTION))
 
 
-@pytest.mark.parametrize("address", ["localhost:8000", "ftp://here/v1", "http://", ""])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:8000",
+        "ftp://here/v1",
+        "http://",
+        "",
+        "http://localhost:99999/v1",
+        "http://localhost:80a0",
+        "http://[::1",
+        "http://a..b/v1",
+        f"http://{'a' * 64}/v1",
+    ],
+)
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match="is not an address"):
         Endpoint(address)

@@ -3,11 +3,13 @@
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seriatim.documents.document import Document
 from seriatim.errors import LibraryError, UsageError
 from seriatim.retrieval.library import Library
+from seriatim.retrieval.store import Store
 from tests.retrieval.conftest import VOYAGE
 
 
@@ -112,10 +114,28 @@ def test_a_library_remembers_its_embedder(tmp_path: Path) -> None:
     Library(tmp_path / "kept", embedder="static").close()
     with Library(tmp_path / "kept") as again:
         assert again.status().embedder == "static"
-    with pytest.raises(LibraryError, match="made with embedder static, not minilm"):
-        Library(tmp_path / "kept", embedder="minilm")
     with pytest.raises(LibraryError, match="made with splitting sentences, not tokens"):
         Library(tmp_path / "kept", splitting="tokens")
+
+
+def test_an_embedder_can_be_changed_until_it_has_kept_a_vector(tmp_path: Path, folder: Path) -> None:
+    with Library(tmp_path / "kept", embedder="http://localhost:1/v1#typo") as library:
+        library.add([folder])
+    with Library(tmp_path / "kept", embedder="minilm") as library:
+        assert library.status().embedder == "minilm"
+    store = Store(tmp_path / "kept")
+    vectors = [(store.documents()[0].id, 0, np.ones(4, dtype=np.float32))]
+    store.keep_dense(vectors, "http://localhost:1/v1#typo")
+    assert store.dense_counts() == {}
+    store.keep_dense(vectors, "minilm")
+    store.close()
+    with pytest.raises(LibraryError, match="made with embedder minilm, not static"):
+        Library(tmp_path / "kept", embedder="static")
+
+
+def test_a_home_that_nobody_has_is_told() -> None:
+    with pytest.raises(LibraryError, match="the library folder ~nobody-at-all/x cannot be found"):
+        Library("~nobody-at-all/x")
 
 
 @pytest.mark.parametrize("name", ["bge-small", "smollm2-135m", "missing.gguf"])

@@ -6,12 +6,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seriatim.documents.document import Document
 from seriatim.errors import LibraryError
 from seriatim.retrieval.library import Library
-from seriatim.retrieval.store import FILE
+from seriatim.retrieval.store import FILE, Store
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
@@ -64,13 +65,28 @@ def test_a_damaged_page_is_found(tmp_path: Path, folder: Path) -> None:
     assert reported == len(content) // 4096 - 1
 
 
-def test_a_changed_posting_list_is_found(tmp_path: Path, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE postings SET counts = x'07' WHERE term = (SELECT min(term) FROM postings)",
+        "UPDATE passages SET start = start + 1 WHERE number = 0",
+        "UPDATE documents SET page_starts = '[0]'",
+        "UPDATE dense SET vector = x'0000'",
+        "UPDATE static SET vectors = zeroblob(length(vectors))",
+    ],
+)
+def test_whatever_is_changed_is_found(tmp_path: Path, folder: Path, change: str) -> None:
     with Library(tmp_path / "kept", embedder="static") as library:
         library.add([folder])
+        library.status(verify=True)
+    store = Store(tmp_path / "kept")
+    store.keep_dense([(store.documents()[0].id, 0, np.ones(4, dtype=np.float32))], "static")
+    store.verify()
+    store.close()
     with sqlite3.connect(tmp_path / "kept" / FILE) as database:
-        database.execute("UPDATE postings SET counts = x'07' WHERE term = (SELECT min(term) FROM postings)")
+        database.execute(change)
     database.close()
-    with Library(tmp_path / "kept") as library, pytest.raises(LibraryError, match="the terms of"):
+    with Library(tmp_path / "kept") as library, pytest.raises(LibraryError, match=r"match (its|their) checksum"):
         library.status(verify=True)
 
 

@@ -126,7 +126,7 @@ def _show_status(screen: "Screen", status: "LibraryStatus") -> None:
         "passages": f"{status.passages:,} (cut by {status.splitting})",
         "tokens": f"{status.tokens:,}",
         "embedded": f"{status.embedded:,} passages by {embedder}; all by {status.static_embedder}",
-        "on disk": f"{status.bytes / 1e6:,.1f} MB, structure, text and vectors sound",
+        "on disk": f"{status.bytes / 1e6:,.1f} MB, all of it read and sound",
     }
     for label, value in rows.items():
         screen.write(f"{label:10} ", "dim")

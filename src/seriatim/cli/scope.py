@@ -1,5 +1,6 @@
 """What `ask` and `search` share: their options, and which documents of which library they are about."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -73,7 +74,8 @@ def kept(library: Path | None) -> Path | None:
     """
     from seriatim.retrieval.store import FILE
 
-    if library is not None and not (library.expanduser() / FILE).exists():
+    # os.path says no where pathlib raises: a folder that may not be entered, a user who does not exist.
+    if library is not None and not os.path.exists(os.path.join(os.path.expanduser(library), FILE)):
         raise UsageError(
             f"there is no library in {library}; keep documents there with: seriatim add PATH --library DIR"
         )

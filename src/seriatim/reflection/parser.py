@@ -85,6 +85,12 @@ class ReflectionParser:
         """Let no Markdown code that was left open hide the tags that follow: whoever feeds the text set them."""
         self._code = _MarkdownCode()
 
+    def leave_inner(self) -> list[Event]:
+        """Leave what the text left open inside the thinking: whoever feeds the text opens something else there."""
+        self.end_code()
+        self._leave_until("thinking")
+        return self._take_events()
+
     def close(self) -> list[Event]:
         """The events of what was held back, and of what is missing, at the end of the response."""
         if self._closed:

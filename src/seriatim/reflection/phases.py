@@ -24,6 +24,8 @@ from seriatim.reflection.prompts import PLAN_OPENING, THINKING_CLOSING, plan_clo
 from seriatim.retrieval.context import Context
 
 _READ_ON = "The best passages alone do not answer the question. The others stand beside them now."
+_NO_ANSWER = "The answer is still missing."
+_MARK = re.compile(r"\[[^\]]*\]")
 _REVIEW_TOKENS = 4
 _IS_NOT = re.compile(r"\W*(?:not?|in-?correct|wrong|false)\b", re.IGNORECASE)
 
@@ -60,9 +62,14 @@ class Draft:
 
     @property
     def faults(self) -> int:
-        """Claims that no passage bears out, or 1 for an answer in doubt; a wrong citation of a right claim is no
-        reason to reflect, it is corrected."""
-        return sum(not claim.supported for claim in self.grounding.claims) + self.doubted
+        """Claims that no passage bears out, or 1 for an answer that is in doubt or missing; a wrong citation of a right
+        claim is no reason to reflect, it is corrected."""
+        return sum(not claim.supported for claim in self.grounding.claims) + self.doubted + self.empty
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is not a word in it."""
+        return not re.search(r"\w", _MARK.sub("", self.text))
 
     @property
     def refused(self) -> bool:
@@ -72,6 +79,8 @@ class Draft:
     @property
     def feedback(self) -> str:
         """What check and review found, in plain sentences for the model to act on."""
+        if self.empty:
+            return _NO_ANSWER
         if self.doubted:
             return grounding.doubt(self.text, self.grounding)
         return grounding.feedback(self.grounding) if self.faults else _READ_ON
@@ -95,12 +104,13 @@ class _Transcript:
     def __init__(self, generator: Generator, sampling: Sampling, messages: Sequence[Message] = ()) -> None:
         self._generator, self._sampling = generator, sampling
         self.usage = Usage()
+        self._messages: Sequence[Message] = ()
         self.read(messages)
 
     def read(self, messages: Sequence[Message]) -> None:
         """Start the turn anew, over `messages`."""
+        self._is_new = messages != self._messages
         self._messages = messages
-        self._is_new = True
         self.text = ""
 
     def phase(
@@ -188,6 +198,7 @@ def reflective(
         # faulty words themselves, where there is more to read: what they missed may stand there.
         transcript.text = "<thinking>" + "".join(f"\n<reflection>\n{each}\n</reflection>" for each in reflections)
         opening = f"\n<reflection>\n{_READ_ON if unread else drafts[-1].feedback}\n"
+        yield from merge(parser.leave_inner())
         yield from _tagged(
             transcript, parser, opening, ("</reflection>", "</thinking>", "<output>"), budgets.reflection
         )
@@ -211,8 +222,9 @@ def _upheld(draft: Draft, earlier: Sequence[Draft], question: str) -> Draft:
 
 
 def _best(drafts: Sequence[Draft]) -> Draft:
-    """The draft with the fewest faults, the latest of equals; to say that nothing answers counts as one."""
-    return min(reversed(drafts), key=lambda draft: draft.faults + draft.refused)
+    """The draft with the fewest faults, the latest of equals; to say that nothing answers counts as one, and an empty
+    draft is the last resort."""
+    return min(reversed(drafts), key=lambda draft: (draft.empty, draft.faults + draft.refused))
 
 
 def _think(

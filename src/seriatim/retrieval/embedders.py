@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seriatim.errors import UsageError
+from seriatim.models.transport import is_address
 
 DEFAULT = "minilm"
 _ADDRESS = ("http://", "https://")
@@ -52,7 +53,11 @@ def open_embedder(name: str, *, progress: Progress | None = None) -> Embedder:
 
 def checked(name: str) -> str:
     """`name` as a library remembers it, a path in full; nothing is fetched. Raises `UsageError` for what names none."""
-    if name == "static" or name.startswith(_ADDRESS):
+    if name == "static":
+        return name
+    if name.startswith(_ADDRESS):
+        if not is_address(name):
+            raise UsageError(f"{name!r} is not an address; give one like http://localhost:8000/v1#MODEL")
         return name
     if name.endswith(".gguf"):
         path = Path(os.path.expanduser(name)).absolute()

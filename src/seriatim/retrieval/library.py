@@ -79,19 +79,25 @@ class Library:
     """A folder that holds documents, their passages and vectors.
 
     `path` defaults to `library` in Seriatim's home. `embedder` names the dense embedder (see `embedders`) and
-    `splitting` how text is cut; the library remembers both and refuses others from then on.
+    `splitting` how text is cut; the library remembers both and refuses others from then on (another embedder as soon as
+    it keeps a vector).
     Raises `LibraryError` where the folder cannot be used, or holds vectors of another embedder.
     """
 
     def __init__(
         self, path: str | Path | None = None, *, embedder: str | None = None, splitting: Splitting | None = None
     ) -> None:
-        self.path = (Path(path) if path is not None else home() / "library").expanduser()
+        try:
+            self.path = (Path(path) if path is not None else home() / "library").expanduser()
+        except RuntimeError as error:
+            raise LibraryError(f"the library folder {path} cannot be found: {error}") from error
         embedder = embedders.checked(embedder) if embedder is not None else None
         self._store = Store(self.path)
         try:
             self._agree("static", static.NAME)
             self.splitting: Splitting = self._agree("splitting", splitting, "sentences")  # type: ignore[assignment]
+            if embedder is not None and self._store.writable:
+                self._store.change_embedder(embedder)
             self._embedder_name = self._agree("embedder", embedder, embedders.DEFAULT, settle=embedder is not None)
         except BaseException:
             self._store.close()

@@ -106,7 +106,7 @@ def _vectors(stage: FirstStage, rows: Rows, store: Store, embedder: Embedder, pr
         ]
         # Kept as they come, so that an interrupted run has not embedded in vain.
         if store.writable:
-            store.keep_dense(made)
+            store.keep_dense(made, embedder.name)
         known.update({(document, number): vector for document, number, vector in made})
         if progress:
             progress("embedding", first + len(chunk), len(missing))

@@ -5,9 +5,6 @@ Write-ahead logging lets others read meanwhile.
 """
 
 import json
-import os
-import sqlite3
-import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,12 +17,12 @@ from numpy.typing import NDArray
 
 from seriatim.documents.document import Document, Passage, page_at
 from seriatim.errors import LibraryError
+from seriatim.retrieval.connection import RESTORE, connect, explained, write_ahead
 from seriatim.retrieval.lexical import Postings
 
 FILE = "library.sqlite"
 FORMAT = 2
 _APPLICATION_ID = 0x53455249  # "SERI"
-_BUSY_S = 60.0
 
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -38,7 +35,7 @@ CREATE TABLE documents (
     tokens INTEGER NOT NULL,
     passages INTEGER NOT NULL,
     page_starts TEXT NOT NULL,
-    text_checksum INTEGER NOT NULL,  -- of the text, in UTF-8
+    text_checksum INTEGER NOT NULL,  -- of the pages, and of the passages with their offsets
     postings_checksum INTEGER NOT NULL  -- of the posting lists, by term
 );
 CREATE TABLE passages (
@@ -67,6 +64,7 @@ CREATE TABLE dense (
     document INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
     number INTEGER NOT NULL,
     vector BLOB NOT NULL,  -- float16 [dimension]
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (document, number)
 ) WITHOUT ROWID;
 """
@@ -106,8 +104,8 @@ class Store:
         Raises `LibraryError` where it cannot be opened, made or understood.
         """
         self.path = folder / FILE
-        with self._explained():
-            self._db, self.writable = _connect(self.path)
+        with explained(self.path):
+            self._db, self.writable = connect(self.path)
             try:
                 self._prepare()
             except BaseException:
@@ -120,7 +118,7 @@ class Store:
     # Settings
 
     def setting(self, key: str) -> str | None:
-        with self._explained():
+        with explained(self.path):
             row = self._db.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -132,11 +130,18 @@ class Store:
             self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (key, value))
         return self.setting(key) or value
 
+    def change_embedder(self, name: str) -> None:
+        """Settle on another dense embedder, unless vectors of the present one are kept."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE settings SET value = ? WHERE key = 'embedder' AND NOT EXISTS (SELECT 1 FROM dense)", (name,)
+            )
+
     # Documents
 
     def documents(self) -> list[Stored]:
         """Every document, in the order of their ids."""
-        with self._explained():
+        with explained(self.path):
             rows = self._db.execute(
                 "SELECT id, name, sha256, added_at, characters, tokens, passages, page_starts "
                 "FROM documents ORDER BY id"
@@ -151,6 +156,8 @@ class Store:
         document, passages = indexed.document, indexed.passages
         vectors = indexed.vectors.astype(np.float16).tobytes()
         lengths = indexed.lengths.tobytes()
+        page_starts = json.dumps(document.page_starts)
+        texts = [(passage.start, passage.tokens, passage.text) for passage in passages]
         postings = sorted((each.term, each.passages.tobytes(), each.counts.tobytes()) for each in indexed.postings)
         with self._writing():
             self._db.execute("DELETE FROM documents WHERE name = ?", (document.name,))
@@ -164,9 +171,9 @@ class Store:
                     len(document.text),
                     sum(passage.tokens for passage in passages),
                     len(passages),
-                    json.dumps(document.page_starts),
-                    zlib.crc32(document.text.encode()),
-                    _checksum(postings),
+                    page_starts,
+                    _text_checksum(page_starts, texts),
+                    _postings_checksum(postings),
                 ),
             ).lastrowid
             self._db.executemany(
@@ -188,14 +195,14 @@ class Store:
 
     def text(self, stored: Stored) -> str:
         """The whole text of a document: its passages, joined."""
-        with self._explained():
+        with explained(self.path):
             rows = self._db.execute("SELECT text FROM passages WHERE document = ? ORDER BY number", (stored.id,))
             return "".join(text for (text,) in rows)
 
     def passages(self, stored: Stored, numbers: Sequence[int]) -> list[Passage]:
         """Some of a document's passages, by index, in the order asked for."""
         found: dict[int, Passage] = {}
-        with self._explained():
+        with explained(self.path):
             for chunk in _chunks(numbers):
                 rows = self._db.execute(
                     _with_marks(
@@ -219,7 +226,7 @@ class Store:
         vectors = np.empty((rows, dimension), dtype=np.float32)
         lengths = np.zeros(rows, dtype=np.uint16)
         first = 0
-        with self._explained():
+        with explained(self.path):
             for stored in documents:
                 row = self._db.execute(
                     "SELECT vectors, lengths, checksum FROM static WHERE document = ?", (stored.id,)
@@ -235,7 +242,7 @@ class Store:
 
     def postings(self, term: str) -> list[tuple[int, bytes, bytes]]:
         """Where `term` stands: document id, passage indices (uint32), counts (uint8); by ascending document id."""
-        with self._explained():
+        with explained(self.path):
             return self._db.execute(
                 "SELECT document, passages, counts FROM postings WHERE term = ? ORDER BY document", (term,)
             ).fetchall()
@@ -245,7 +252,7 @@ class Store:
     def dense(self, document: int, numbers: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The dense vectors kept of some of a document's passages."""
         found = {}
-        with self._explained():
+        with explained(self.path):
             for chunk in _chunks(numbers):
                 rows = self._db.execute(
                     _with_marks("SELECT number, vector FROM dense WHERE document = ? AND number IN ({})", chunk),
@@ -256,43 +263,55 @@ class Store:
                 )
         return found
 
-    def keep_dense(self, vectors: Iterable[tuple[int, int, NDArray[np.float32]]]) -> None:
-        """Keep dense vectors, given as (document id, passage index, vector); those of removed documents are dropped."""
+    def keep_dense(self, vectors: Iterable[tuple[int, int, NDArray[np.float32]]], embedder: str) -> None:
+        """Keep dense vectors, given as (document id, passage index, vector); those of removed documents, or of another
+        embedder than the library's, are dropped."""
         rows = [
-            (document, number, vector.astype(np.float16).tobytes(), document) for document, number, vector in vectors
+            (document, number, blob, zlib.crc32(blob), document, embedder)
+            for document, number, vector in vectors
+            for blob in [vector.astype(np.float16).tobytes()]
         ]
         with self._writing():
             self._db.executemany(
-                "INSERT OR IGNORE INTO dense SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM documents WHERE id = ?)", rows
+                "INSERT OR IGNORE INTO dense SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM documents WHERE id = ?) "
+                "AND EXISTS (SELECT 1 FROM settings WHERE key = 'embedder' AND value = ?)",
+                rows,
             )
 
     def dense_counts(self) -> dict[int, int]:
         """How many passages of each document have a dense vector."""
-        with self._explained():
+        with explained(self.path):
             return dict(self._db.execute("SELECT document, count(*) FROM dense GROUP BY document"))
 
     # The file itself
 
     def verify(self) -> None:
         """Read everything once. Raises `LibraryError` where the file is damaged."""
-        with self._explained():
+        with explained(self.path):
             answer = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if answer != "ok":
             raise self._damaged(str(answer).replace("\n", " "))
-        with self._explained():
-            rows = self._db.execute("SELECT id, text_checksum, postings_checksum FROM documents")
-            checksums = {key: tuple(sums) for key, *sums in rows}
+        with explained(self.path):
+            rows = self._db.execute("SELECT id, page_starts, text_checksum, postings_checksum FROM documents")
+            checksums = {key: (page_starts, sums) for key, page_starts, *sums in rows}
         for stored in self.documents():
             self.static([stored], dimension=self._static_dimension())
-            with self._explained():
-                postings = self._db.execute(
-                    "SELECT term, passages, counts FROM postings WHERE document = ? ORDER BY term", (stored.id,)
-                ).fetchall()
-            if (zlib.crc32(self.text(stored).encode()), _checksum(postings)) != checksums.get(stored.id):
-                raise self._lost(stored, f"the text or the terms of {stored.name} do not match their checksums")
+            with explained(self.path):
+                texts, postings, dense = (
+                    self._db.execute(f"SELECT {columns} WHERE document = ? ORDER BY 1", (stored.id,)).fetchall()
+                    for columns in (
+                        "number, start, tokens, text FROM passages",
+                        "term, passages, counts FROM postings",
+                        "number, vector, checksum FROM dense",
+                    )
+                )
+            page_starts, sums = checksums.get(stored.id, ("", []))
+            found = [_text_checksum(page_starts, (row[1:] for row in texts)), _postings_checksum(postings)]
+            if found != sums or any(zlib.crc32(vector) != checksum for _, vector, checksum in dense):
+                raise self._lost(stored, f"something of {stored.name} does not match its checksum")
 
     def _static_dimension(self) -> int:
-        with self._explained():
+        with explained(self.path):
             row = self._db.execute(
                 "SELECT length(vectors) / (2 * passages) FROM static JOIN documents ON id = document WHERE passages > 0"
             ).fetchone()
@@ -309,26 +328,13 @@ class Store:
         if not is_new and application != _APPLICATION_ID:
             raise LibraryError(f"{self.path} is not a Seriatim library; choose another folder with --library")
         if not is_new and version != FORMAT:
-            raise LibraryError(
-                f"{self.path} has format {version}, this Seriatim reads format {FORMAT}; use the Seriatim that made it"
-            )
+            remedy = "use a newer Seriatim" if version > FORMAT else "move it away and add the documents again"
+            raise LibraryError(f"{self.path} has format {version}, this Seriatim reads format {FORMAT}; {remedy}")
         if self.writable:
-            self._write_ahead()
+            write_ahead(self._db)
             self._db.execute("PRAGMA synchronous = FULL")
             if is_new:
                 self._create()
-
-    def _write_ahead(self) -> None:
-        # Where two processes switch a new file at once, SQLite refuses one without the wait that it grants elsewhere.
-        deadline = time.monotonic() + _BUSY_S
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.01)
 
     def _create(self) -> None:
         with self._writing():
@@ -345,7 +351,7 @@ class Store:
             raise LibraryError(
                 f"the library {self.path.parent} is read-only; make it writable, or use --library elsewhere"
             )
-        with self._explained():
+        with explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -355,30 +361,26 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what SQLite reports into a message for people."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _explanation(self.path, error) from error
-
     def _lost(self, stored: Stored, what: str) -> LibraryError:
         """Why something of a document is not as it was: another process replaced the document, or it is damaged."""
-        with self._explained():
+        with explained(self.path):
             row = self._db.execute("SELECT sha256 FROM documents WHERE id = ?", (stored.id,)).fetchone()
         if row != (stored.sha256,):
             return LibraryError(f"{stored.name} was changed by another process meanwhile; do the same again")
         return self._damaged(what)
 
     def _damaged(self, what: str) -> LibraryError:
-        return LibraryError(f"{self.path} is damaged ({what}); {_RESTORE}")
+        return LibraryError(f"{self.path} is damaged ({what}); {RESTORE}")
 
 
-_RESTORE = "restore it from a backup, or move it away and add the documents again. Nothing was changed"
+def _text_checksum(page_starts: str, passages: Iterable[tuple[int, int, str]]) -> int:
+    found = zlib.crc32(page_starts.encode())
+    for start, tokens, text in passages:
+        found = zlib.crc32(f"{start} {tokens} {text}".encode(), found)
+    return found
 
 
-def _checksum(postings: Iterable[tuple[str, bytes, bytes]]) -> int:
+def _postings_checksum(postings: Iterable[tuple[str, bytes, bytes]]) -> int:
     found = 0
     for term, passages, counts in postings:
         found = zlib.crc32(counts, zlib.crc32(passages, zlib.crc32(term.encode(), found)))
@@ -389,50 +391,6 @@ def _stored(
     key: int, name: str, sha256: str, added_at: str, characters: int, tokens: int, passages: int, page_starts: str
 ) -> Stored:
     return Stored(key, name, sha256, added_at, characters, tokens, passages, tuple(json.loads(page_starts)))
-
-
-def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """A connection, and whether it may write; a library in a folder that cannot be written is opened for reading."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
-    except OSError as error:
-        raise LibraryError(f"the library folder {path.parent} cannot be made: {error.strerror}") from error
-    if not writable and not path.exists():
-        raise LibraryError(
-            f"there is no library in {path.parent}, and the folder is read-only; choose another with --library"
-        )
-    # In a read-only folder SQLite cannot make the files that write-ahead logging shares between processes; a library
-    # that nobody is writing needs none of them; somebody else is, or was stopped at it, where the log stands beside it.
-    is_still = not Path(f"{path}-wal").exists()
-    mode = "mode=rwc" if writable else "mode=ro&immutable=1" if is_still else "mode=ro"
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_BUSY_S, isolation_level=None)
-    try:
-        db.execute("PRAGMA foreign_keys = ON")
-    except BaseException:
-        db.close()
-        raise
-    return db, writable
-
-
-def _explanation(path: Path, error: sqlite3.Error) -> LibraryError:
-    code = getattr(error, "sqlite_errorname", None) or ""
-    if code.startswith("SQLITE_FULL") or code in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
-        return LibraryError(
-            f"the disk that holds {path.parent} is full; free some space and run the same command again. "
-            "What the library held is untouched"
-        )
-    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return LibraryError(
-            f"the library {path.parent} cannot be written; make it writable, or use --library elsewhere"
-        )
-    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return LibraryError(
-            f"the library {path.parent} has been busy for {_BUSY_S:.0f} s with another process; try again later"
-        )
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return LibraryError(f"{path} is damaged ({error}); {_RESTORE}")
-    return LibraryError(f"the library {path.parent} cannot be used: {error} ({code or type(error).__name__})")
 
 
 def _chunks(numbers: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:

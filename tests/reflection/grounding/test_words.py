@@ -57,6 +57,10 @@ def test_words_stand_where_they_say(text: str) -> None:
         ("Yes.", "No.", False),
         ("The chair.", "Mr Hasp.", False),
         ("[2]", "[3]", True),
+        ("The tenant pays for the roof.", "The tenant does not pay for the roof.", False),
+        ("He pays.", "He doesn't pay.", False),
+        ("Before 1887.", "After 1887.", False),
+        ("It was not Mr Grey.", "It was never Mr Grey.", True),
     ],
 )
 def test_answers_are_the_same_when_they_add_the_same(one: str, other: str, same: bool) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from seriatim.reflection.grounding.claims import Claim, claims_of
-from seriatim.reflection.grounding.english import NEGATIONS
+from seriatim.reflection.grounding.english import denies
 from seriatim.reflection.grounding.evidence import Evidence, Span, Wanted
 from seriatim.reflection.grounding.facts import Asked, Checkable, Fact, asked, facts_of
 from seriatim.reflection.grounding.refusal import is_refusal, refuses
@@ -116,7 +116,7 @@ class _Judgement:
         self.vocabulary = known.vocabulary.union(words.folded)
         self.plain = claim.plain
         self.refuses = refuses(claim.text)
-        self.denies = not NEGATIONS.isdisjoint(words.folded) or "n't" in claim.text.replace("’", "'")
+        self.denies = denies(claim.text, words.folded)
         self.about = evidence.wanted(words.folded)
         self.new = self.about.without(frozenset(evidence.stems_of(known.vocabulary)))
         self.context = evidence.wanted([*words.folded, *known.words.folded])

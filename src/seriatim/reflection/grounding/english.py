@@ -1,5 +1,7 @@
 """The English words that the check of answers treats apart."""
 
+from collections.abc import Iterable
+
 
 def listed(words: str) -> tuple[str, ...]:
     """The words of a line."""
@@ -59,5 +61,15 @@ TITLES = frozenset(
 NAME_LINKS = frozenset(listed("of the de la le du del della di da van von der den af al bin ibn"))
 TITLE_LINKS = NAME_LINKS.union(listed("a an and or nor in on to for by with at from as s"))
 
-NEGATIONS = frozenset(listed("not no never none nobody nothing neither nor without cannot"))
+_NEGATIONS = frozenset(listed("not no never none nobody nothing neither nor without cannot"))
+
+
+def denies(text: str, folded: Iterable[str]) -> bool:
+    """Whether `text`, whose folded words are `folded`, says no to something."""
+    return not _NEGATIONS.isdisjoint(folded) or "n't" in text.replace("’", "'")
+
+
+# Stop words that turn a statement round.
+DIRECTIONS = frozenset(listed("above after before behind below down less more over under until up without"))
+
 PERSONAL_PRONOUNS = frozenset(listed("i me my mine he him his she her hers we us our they them their"))

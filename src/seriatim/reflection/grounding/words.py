@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from seriatim.reflection.grounding.english import META_WORDS, STOP_WORDS
+from seriatim.reflection.grounding.english import DIRECTIONS, META_WORDS, STOP_WORDS, denies
 
 # Combining marks, soft hyphen and zero-width characters belong to the word they stand in.
 _JOINERS = "\u0300-\u036f\u00ad\u200b-\u200d\u2060\ufeff"
@@ -91,7 +91,10 @@ def content_words(words: Iterable[str]) -> list[str]:
 def say_the_same(one: str, other: str, question: str) -> bool:
     """Whether two answers to `question` add the same words to it, or one of them only more; citations don't count."""
     asked = set(words_of(question).folded)
-    said, said_too = (set(words_of(_MARK.sub(" ", text)).folded) for text in (one, other))
+    one, other = _MARK.sub(" ", one), _MARK.sub(" ", other)
+    said, said_too = set(words_of(one).folded), set(words_of(other).folded)
+    if denies(one, said) != denies(other, said_too) or (said ^ said_too) & DIRECTIONS - asked:
+        return False
     new, new_too = said - asked - STOP_WORDS, said_too - asked - STOP_WORDS
     if not (new and new_too):
         new, new_too = said, said_too
