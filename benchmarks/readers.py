@@ -11,8 +11,6 @@ it was.
 
 import argparse
 import json
-import os
-import platform
 import random
 import sys
 import tempfile
@@ -21,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from machine import machine
 from seriatim.documents.document import Document
 from seriatim.evaluation.metrics import f1, first_letter
 from seriatim.models.generator import Generator, Message
@@ -131,7 +130,7 @@ def _summary(rows: list[dict[str, object]], options: argparse.Namespace) -> dict
                     results.append(_line(reader, task, passages, chosen))
     return {
         "command": " ".join(["python", *sys.argv]),
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "machine": machine(),
         "tokens": options.tokens, "seed": options.seed, "results": results,
     }  # fmt: skip
 
