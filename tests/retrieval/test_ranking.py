@@ -40,6 +40,7 @@ class Likes:
 def store(tmp_path: Path) -> Iterator[Store]:
     with Library(tmp_path / "library", embedder="static") as library:
         library.add_document(Document("log.txt", TEXT, "log"))
+        library._store.change_embedder(Likes.name)
         yield library._store
 
 
