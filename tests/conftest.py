@@ -1,6 +1,7 @@
 """What every test has: a home of its own. What some ask for: real models, fetched once for all runs."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,7 @@ def _fetched(name: str, home: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERIATIM_HOME", str(home))
         return pull(find(name))
+
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
