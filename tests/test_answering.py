@@ -12,11 +12,12 @@ import seriatim
 from seriatim.answering import Answer, answer, fitted
 from seriatim.documents.document import Document
 from seriatim.errors import ModelError
-from seriatim.models.generator import Piece, Sampling
+from seriatim.models.generator import Piece
 from seriatim.reflection.events import Event
 from seriatim.reflection.phases import Budgets
 from seriatim.reflection.prompts import DIRECT, GAP, PLAN_OPENING, REFUSAL, numbered
 from seriatim.retrieval.library import Library
+from seriatim.sampling import Sampling
 from tests.reflection.scripted import Scripted
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 

@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from seriatim.errors import LibraryError, ModelError
-from seriatim.models.generator import Generator, Message, Sampling, Usage
+from seriatim.models.generator import Generator, Message, Usage
 from seriatim.models.opening import open_generator
 from seriatim.reflection import grounding, phases
 from seriatim.reflection.events import Event
@@ -20,6 +20,7 @@ from seriatim.retrieval.embedders import Progress
 from seriatim.retrieval.library import DEFAULT_TOKENS, Library
 from seriatim.retrieval.ranking import Effort
 from seriatim.retrieval.selection import Order
+from seriatim.sampling import Sampling
 
 DEFAULT_BUDGETS = Budgets()
 # Small models repeat themselves without end when nothing discourages it.

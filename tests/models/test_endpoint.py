@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from seriatim.errors import ModelError, UsageError
 from seriatim.models.endpoint import Endpoint, embed_texts, estimate_tokens, without_echo
-from seriatim.models.generator import Message, Piece, Sampling, Usage
+from seriatim.models.generator import Message, Piece, Usage
+from seriatim.sampling import Sampling
 from tests.models.chat_server import ChatServer, Script, chat_server
 
 QUESTION = [Message("system", "Be brief."), Message("user", "What is the capital of France?")]

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from seriatim.errors import ModelError
-from seriatim.models.generator import Message, Piece, Sampling
+from seriatim.models.generator import Message, Piece
 from seriatim.models.llamacpp import LlamaCpp, LlamaCppEmbedder
+from seriatim.sampling import Sampling
 from tests.models.gguf_file import gguf_file, mixture
 
 pytestmark = pytest.mark.model

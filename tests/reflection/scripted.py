@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from seriatim.models.generator import Message, Piece, Sampling, Usage
+from seriatim.models.generator import Message, Piece, Usage
+from seriatim.sampling import Sampling
 
 
 class Scripted:

@@ -109,8 +109,9 @@ def generate(
     from seriatim.cli.literal import literal
     from seriatim.cli.printing import print_json
     from seriatim.cli.progress import progress_bar
-    from seriatim.models.generator import Message, Piece, Sampling
+    from seriatim.models.generator import Message, Piece
     from seriatim.models.opening import open_generator
+    from seriatim.sampling import Sampling
 
     said = sys.stdin.read() if prompt == "-" else prompt
     messages = [*([Message("system", system)] if system else []), Message("user", said)]

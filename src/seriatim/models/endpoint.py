@@ -12,8 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from seriatim.errors import ModelError
-from seriatim.models.generator import Message, Piece, Sampling, Usage
+from seriatim.models.generator import Message, Piece, Usage
 from seriatim.models.openai_api import Api
+from seriatim.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 DEFAULT_CONTEXT_TOKENS = 32_768
 EMBEDDING_BATCH = 64
 
-_GREEDY = Sampling()
 _OPENAI = "https://api.openai.com"  # which no longer takes `max_tokens`
 # Servers that go on with a trailing assistant message when they are told to.
 _TOLD_TO_CONTINUE = frozenset({"vllm", "sglang"})
@@ -75,7 +75,7 @@ class Endpoint:
         prefix: str = "",
         stop: Sequence[str] = (),
         max_tokens: int = 512,
-        sampling: Sampling = _GREEDY,
+        sampling: Sampling = GREEDY,
     ) -> Iterator[Piece]:
         """See `Generator.stream`. Servers that cannot go on with `prefix` begin anew; their repetition is left out."""
         request = self._request(messages, prefix, stop, max_tokens, sampling)

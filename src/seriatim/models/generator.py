@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from seriatim.sampling import GREEDY, Sampling
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -11,18 +13,6 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are drawn. Temperature 0 is greedy."""
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    repeat_penalty: float = 1.0
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +70,7 @@ class Generator(Protocol):
         prefix: str = "",
         stop: Sequence[str] = (),
         max_tokens: int = 512,
-        sampling: Sampling = Sampling(),
+        sampling: Sampling = GREEDY,
     ) -> Iterator[Piece]:
         """Stream the assistant's next turn.
 

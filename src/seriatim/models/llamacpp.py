@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from seriatim.errors import ModelError
 from seriatim.models import gguf
-from seriatim.models.generator import Message, Piece, Sampling, Usage
+from seriatim.models.generator import Message, Piece, Usage
 from seriatim.models.machine import cores
+from seriatim.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:
     import httpx
@@ -39,7 +40,6 @@ _BATCH_TOKENS = 256
 _CACHE_MIB = 1024  # of prompts put aside: the review of a draft reads another one, and then the long one goes on
 # About four passages: what a model of 1.5B parameters keeps in view, read in less than half the time of ten.
 _SMALL, _SMALL_SPAN_TOKENS = 3_000_000_000, 448
-_GREEDY = Sampling()
 
 
 class LlamaCpp:
@@ -81,7 +81,7 @@ class LlamaCpp:
         prefix: str = "",
         stop: Sequence[str] = (),
         max_tokens: int = 512,
-        sampling: Sampling = _GREEDY,
+        sampling: Sampling = GREEDY,
     ) -> Iterator[Piece]:
         """See `Generator.stream`. At temperature 0 the same prompt, read in the same steps, gives the same text."""
         prompt = self._prompt(messages, prefix)

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Generator as Steps
 from dataclasses import dataclass, replace
 
-from seriatim.models.generator import Generator, Message, Sampling, Usage
+from seriatim.models.generator import Generator, Message, Usage
 from seriatim.reflection import grounding
 from seriatim.reflection.events import Event
 from seriatim.reflection.grounding import Grounding
 from seriatim.reflection.parser import ReflectionParser, merge
 from seriatim.reflection.prompts import PLAN_OPENING, THINKING_CLOSING, plan_closing, review
 from seriatim.retrieval.context import Context
+from seriatim.sampling import Sampling
 
 _READ_ON = "The best passages alone do not answer the question. The others stand beside them now."
 _NO_ANSWER = "The answer is still missing."

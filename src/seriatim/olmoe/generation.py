@@ -1,0 +1,120 @@
+"""Let a model continue one or several sequences, a token at a time.
+
+Shapes: B sequences, T tokens, V vocabulary.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from seriatim.errors import ModelError
+from seriatim.olmoe.cache import KVCache
+from seriatim.olmoe.sampling import next_token
+from seriatim.sampling import GREEDY, Sampling
+
+if TYPE_CHECKING:
+    from seriatim.olmoe.interface import OlmoeModel
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A generated token, and the logarithm of the probability that the model itself gave it."""
+
+    id: int
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What a model wrote after one prompt; a token that ended it is left out.
+
+    `finish_reason` is "stop" where the model ended by itself, "length" where the limit was met.
+    """
+
+    token_ids: list[int]
+    logprobs: list[float]
+    finish_reason: Literal["stop", "length"]
+
+
+def stream(
+    model: "OlmoeModel", logits_BV: Tensor, cache: KVCache, recent: Sequence[list[int]], sampling: Sampling
+) -> Iterator[list[Token]]:
+    """Draw a token for each sequence from `logits_BV`, read it, and so on without end.
+
+    `recent` holds the tokens of each sequence so far and grows with it. Each sequence has random numbers of its own,
+    seeded with `sampling.seed` and its place in the batch, so that neighbours change nothing.
+    Raises `ModelError` when the cache is full.
+    """
+    randoms = [torch.Generator().manual_seed(sampling.seed + place) for place in range(len(recent))]
+    while True:
+        ids = [
+            next_token(logits_V, past, sampling, random)
+            for logits_V, past, random in zip(logits_BV, recent, randoms, strict=True)
+        ]
+        logprobs = logits_BV[torch.arange(len(ids)), ids] - logits_BV.logsumexp(-1)
+        for past, token in zip(recent, ids, strict=True):
+            past.append(token)
+        yield [Token(token, logprob) for token, logprob in zip(ids, logprobs.tolist(), strict=True)]
+        logits_BV = model.read(torch.tensor(ids)[:, None], cache)
+
+
+def generate(
+    model: "OlmoeModel",
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_tokens: int,
+    sampling: Sampling = GREEDY,
+    stop_ids: Sequence[int] | None = None,
+) -> list[Generated]:
+    """Continue all `prompts` (token ids, any lengths) at once; `stop_ids` defaults to the model's end-of-text token.
+
+    Raises `ModelError` for an empty prompt, and for one that leaves no room for `max_tokens` in the model's context.
+    """
+    token_ids_BT, padding_B = left_padded(prompts, model.config.vocab_size)
+    longest = token_ids_BT.shape[1]
+    if longest + max_tokens > model.config.max_position_embeddings:
+        raise ModelError(
+            f"a prompt of {longest} tokens and {max_tokens} more exceed the model's "
+            f"{model.config.max_position_embeddings}: shorten the prompt, or ask for fewer"
+        )
+    if stop_ids is None:
+        stop_ids = [] if model.config.eos_token_id is None else [model.config.eos_token_id]
+    cache = model.new_cache(len(prompts), longest + max_tokens, padding=padding_B)
+    written: list[list[Token]] = [[] for _ in prompts]
+    ended = [False] * len(prompts)
+    steps = stream(model, model.read(token_ids_BT, cache), cache, [list(prompt) for prompt in prompts], sampling)
+    for _ in range(max_tokens):
+        for place, token in enumerate(next(steps)):
+            ended[place] = ended[place] or token.id in stop_ids
+            if not ended[place]:
+                written[place].append(token)
+        if all(ended):
+            break
+    return [
+        Generated([token.id for token in tokens], [token.logprob for token in tokens], "stop" if end else "length")
+        for tokens, end in zip(written, ended, strict=True)
+    ]
+
+
+def left_padded(prompts: Sequence[Sequence[int]], vocab_size: int) -> tuple[Tensor, Tensor | None]:
+    """`prompts` as one tensor [B, T], and how many places before each hold no token ([B], or None where none does).
+
+    Raises `ModelError` for an empty prompt and for ids that are not in the vocabulary.
+    """
+    if not prompts or any(len(prompt) == 0 for prompt in prompts):
+        raise ModelError("a prompt needs at least one token")
+    longest = max(len(prompt) for prompt in prompts)
+    padding = [longest - len(prompt) for prompt in prompts]
+    token_ids_BT = torch.tensor([[0] * pad + list(prompt) for pad, prompt in zip(padding, prompts, strict=True)])
+    check_ids(token_ids_BT, vocab_size)
+    return token_ids_BT, torch.tensor(padding) if any(padding) else None
+
+
+def check_ids(token_ids: Tensor, vocab_size: int) -> None:
+    """Raises `ModelError` where an id is not in the vocabulary."""
+    wrong = token_ids[(token_ids < 0) | (token_ids >= vocab_size)]
+    if wrong.numel():
+        raise ModelError(f"token id {int(wrong[0])} is not in the model's vocabulary of {vocab_size}")
