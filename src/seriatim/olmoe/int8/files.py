@@ -1,0 +1,187 @@
+"""The int8 form of a model on disk: a folder that is mapped into memory rather than read.
+
+`int8.json` names the format, the source and each file's size; `ends.safetensors` and `layer-NN.safetensors` hold the
+tensors. Files are standard safetensors whose tensors begin at multiples of 64 bytes, as vector loads like them.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from seriatim.errors import ModelError
+from seriatim.olmoe.checkpoint import Checkpoint
+from seriatim.olmoe.config import OlmoeConfig
+from seriatim.olmoe.int8.weights import Ends, Layer, Quantised, check_sizes, gate_with_up, padded, quantise
+
+MANIFEST = "int8.json"
+_ENDS = "ends.safetensors"
+_FORMAT = 1
+_ALIGNMENT = 64
+_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.uint8: "U8"}
+# What else belongs to a model's folder, and goes along.
+_COMPANIONS = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+
+Progress = Callable[[int, int], None]
+"""Called with the layers that are done, and how many there are."""
+
+_Part = TypeVar("_Part", Ends[Quantised], Layer[Quantised])
+
+
+def pack(checkpoint: Checkpoint, folder: Path, *, progress: Progress | None = None) -> None:
+    """Write the int8 form of `checkpoint` into `folder`, layer by layer; what was there is replaced at the very end.
+
+    Memory holds one layer at a time. Raises `ModelError` where the disk is full or the model's sizes do not fit.
+    """
+    check_sizes(checkpoint.config)
+    folder = Path(folder)
+    fresh: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        sizes = {_ENDS: _write(fresh / _ENDS, _tensors(_ends(checkpoint)))}
+        layers = checkpoint.config.num_hidden_layers
+        for number in range(layers):
+            sizes[_layer_file(number)] = _write(fresh / _layer_file(number), _tensors(_layer(checkpoint, number)))
+            if progress:
+                progress(number + 1, layers)
+        for name in _COMPANIONS:
+            if (checkpoint.path / name).is_file():
+                shutil.copyfile(checkpoint.path / name, fresh / name)
+        manifest = {"format": _FORMAT, "source": fingerprint(checkpoint), "files": sizes}
+        (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(fresh, folder)
+    except OSError as error:
+        raise ModelError(
+            f"the int8 form of {checkpoint.path} cannot be written to {folder}: {error.strerror}"
+        ) from error
+    finally:
+        if fresh is not None:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def fingerprint(checkpoint: Checkpoint) -> list[list[Any]]:
+    """What tells one state of a checkpoint from another: its files' names, sizes and times of change."""
+    files = [checkpoint.path / "config.json", *checkpoint.files]
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
+def packed_from(folder: Path) -> list[list[Any]] | None:
+    """The fingerprint of the checkpoint that `folder` was packed from; None where it is no whole int8 model."""
+    try:
+        return _manifest(folder)["source"]
+    except ModelError:
+        return None
+
+
+def read(folder: Path) -> tuple[OlmoeConfig, Ends[Quantised], list[Layer[Quantised]]]:
+    """The model in `folder`, mapped: a tensor is read from disk where it is first used.
+
+    Raises `ModelError` for a folder that is damaged or of another version, naming the file.
+    """
+    _manifest(folder)
+    config = OlmoeConfig.from_file(folder / "config.json")
+    layers = [_read(folder / _layer_file(number), Layer) for number in range(config.num_hidden_layers)]
+    return config, _read(folder / _ENDS, Ends), layers
+
+
+def _layer_file(number: int) -> str:
+    return f"layer-{number:02}.safetensors"
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    again = "pack it again from its checkpoint"
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != _FORMAT:
+            raise ModelError(f"{folder} holds an int8 model of another version of Seriatim: {again}")
+        for name, size in manifest["files"].items():
+            if (folder / name).stat().st_size != size:
+                raise ModelError(f"{folder / name} is cut short or was changed: {again}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder} holds no whole int8 model ({error}): {again}") from error
+    return manifest
+
+
+def _ends(checkpoint: Checkpoint) -> Ends[Quantised]:
+    embedding = checkpoint.tensor("model.embed_tokens.weight")
+    head = embedding if checkpoint.config.tie_word_embeddings else checkpoint.tensor("lm_head.weight")
+    return Ends(embedding, checkpoint.tensor("model.norm.weight").float(), quantise(padded(head)))
+
+
+def _layer(checkpoint: Checkpoint, number: int) -> Layer[Quantised]:
+    def tensor(name: str) -> Tensor:
+        return checkpoint.tensor(f"model.layers.{number}.{name}")
+
+    return Layer(
+        input_norm=tensor("input_layernorm.weight").float(),
+        qkv=quantise(torch.cat([tensor(f"self_attn.{each}_proj.weight") for each in "qkv"])),
+        q_norm=tensor("self_attn.q_norm.weight").float(),
+        k_norm=tensor("self_attn.k_norm.weight").float(),
+        output=quantise(tensor("self_attn.o_proj.weight")),
+        post_norm=tensor("post_attention_layernorm.weight").float(),
+        router=tensor("mlp.gate.weight").float(),
+        gate_up=_stacked(gate_with_up(tensor("mlp.experts.gate_up_proj"))),
+        down=_stacked(tensor("mlp.experts.down_proj")),
+    )
+
+
+def _stacked(weights: Tensor) -> Quantised:
+    """`weights` [E, N, K] quantised one expert at a time: their float32 form would take four times the memory."""
+    each = [quantise(weight) for weight in weights]
+    return Quantised(torch.stack([one.panels for one in each]), torch.stack([one.scales for one in each]))
+
+
+def _tensors(part: Ends[Quantised] | Layer[Quantised]) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, Quantised):
+            tensors |= {f"{field.name}.panels": value.panels, f"{field.name}.scales": value.scales}
+        else:
+            tensors[field.name] = value
+    return tensors
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> int:
+    """Write a safetensors file whose tensors are aligned, and return its size in bytes."""
+    header: dict[str, Any] = {}
+    at = 0
+    for name, tensor in tensors.items():
+        end = at + tensor.nbytes
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header).encode()
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for tensor in tensors.values():
+            file.write(memoryview(tensor.contiguous().view(-1).view(torch.uint8).numpy()))
+        file.flush()
+        os.fsync(file.fileno())
+        return file.tell()
+
+
+def _read(path: Path, kind: type[_Part]) -> _Part:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        values: dict[str, Any] = {
+            field.name: Quantised(tensors[f"{field.name}.panels"], tensors[f"{field.name}.scales"])
+            if f"{field.name}.panels" in tensors
+            else tensors[field.name]
+            for field in fields(kind)
+        }
+        return kind(**values)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ModelError(f"{path} is damaged ({error}): pack the model again from its checkpoint") from error
