@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from seriatim.olmoe.model import Olmoe
 
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
+INT8_FILE = "int8.json"
+COMPANIONS = (
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
+"""What else belongs to a model's folder, and goes along when the model is written in another form."""
+
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 """The types that weights may be stored in, by their names in safetensors."""
@@ -167,6 +177,11 @@ def _files(folder: Path) -> tuple[tuple[Path, ...], Mapping[str, str] | None]:
     if (folder / WEIGHTS_FILE).exists():
         return (folder / WEIGHTS_FILE,), None
     if not (folder / INDEX_FILE).exists():
+        if (folder / INT8_FILE).exists():
+            raise ModelError(
+                f"{folder} holds a model in int8, and this needs the checkpoint that it was made from: name that one's "
+                "folder, or load this one as int8"
+            )
         if any(folder.glob("*.bin")) or any(folder.glob("*.pt")):
             raise ModelError(
                 f"{folder} holds its weights as pickles only, which can run code when they are read: fetch the "
