@@ -5,7 +5,7 @@ import pytest
 from seriatim.errors import ModelError, UsageError
 from seriatim.models.endpoint import Endpoint
 from seriatim.models.machine import cores, free_disk, free_memory
-from seriatim.models.opening import READER, SMALL_READER, default_reader, gguf_path, open_generator
+from seriatim.models.opening import READER, SMALL_READER, default_reader, open_generator, reader_path
 from tests.models.chat_server import chat_server
 
 
@@ -20,8 +20,8 @@ def test_an_address_opens_an_endpoint() -> None:
 
 
 def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
-    assert gguf_path(f"{tmp_path}/mine.gguf") == tmp_path / "mine.gguf"
-    assert gguf_path("~/mine.gguf") == Path.home() / "mine.gguf"
+    assert reader_path(f"{tmp_path}/mine.gguf") == tmp_path / "mine.gguf"
+    assert reader_path("~/mine.gguf") == Path.home() / "mine.gguf"
     with pytest.raises(ModelError, match="there is no model file"):
         open_generator(f"{tmp_path}/mine.gguf")
 

@@ -6,6 +6,9 @@ from typing import Literal, Protocol
 
 from seriatim.sampling import GREEDY, Sampling
 
+# About four passages: what a model of 1.5B parameters keeps in view, read in less than half the time of ten.
+_SMALL, _SMALL_SPAN_TOKENS = 3_000_000_000, 448
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -45,7 +48,7 @@ class Piece:
 
 
 class Generator(Protocol):
-    """A language model. Implementations: `llamacpp.LlamaCpp`, `endpoint.Endpoint`."""
+    """A language model. Implementations: `llamacpp.LlamaCpp`, `olmoe.NativeOlmoe`, `endpoint.Endpoint`."""
 
     @property
     def name(self) -> str:
@@ -81,3 +84,8 @@ class Generator(Protocol):
 
     def close(self) -> None:
         """Free the model's memory."""
+
+
+def span_tokens(parameters: int, context_tokens: int) -> int:
+    """The `Generator.span_tokens` of a model with so many parameters."""
+    return min(context_tokens, _SMALL_SPAN_TOKENS) if parameters < _SMALL else context_tokens

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from seriatim.errors import ModelError
 from seriatim.models import gguf
-from seriatim.models.generator import Message, Piece, Usage
+from seriatim.models.generator import Message, Piece, Usage, span_tokens
 from seriatim.models.machine import cores
 from seriatim.sampling import GREEDY, Sampling
 
@@ -38,8 +38,6 @@ EMBEDDING_CONTEXT_TOKENS = 2048
 # 1.5B model takes four seconds; the library's 2048 take half a minute, and read the prompt only 4% faster.
 _BATCH_TOKENS = 256
 _CACHE_MIB = 1024  # of prompts put aside: the review of a draft reads another one, and then the long one goes on
-# About four passages: what a model of 1.5B parameters keeps in view, read in less than half the time of ten.
-_SMALL, _SMALL_SPAN_TOKENS = 3_000_000_000, 448
 
 
 class LlamaCpp:
@@ -55,7 +53,7 @@ class LlamaCpp:
         self._name = Path(path).stem
         trained = info.context_tokens or DEFAULT_CONTEXT_TOKENS
         self._context_tokens = min(trained, context_tokens or DEFAULT_CONTEXT_TOKENS)
-        self._span_tokens = _SMALL_SPAN_TOKENS if info.parameters < _SMALL else self._context_tokens
+        self._span_tokens = span_tokens(info.parameters, self._context_tokens)
         self._server = _Server(info, context_tokens=self._context_tokens, threads=threads)
 
     @property

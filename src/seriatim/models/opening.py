@@ -1,6 +1,7 @@
-"""Open a model by what a person calls it: a name, a GGUF file, or the address of a server."""
+"""Open a model by what a person calls it: a name, a GGUF file, a checkpoint folder, or the address of a server."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,10 @@ def open_generator(
 ) -> "Generator":
     """The model called `model`, fetched first if it is a named model that is not here yet.
 
-    `model` is a name from the catalogue, the path of a `.gguf` file, or an http(s) address, with `#MODEL` behind it
-    where the server has several. None stands for `default_reader()`. A model in this process is given a context that
-    holds about `passage_tokens` and an answer, as far as it was trained for. Raises `UsageError` for what is none of
-    these, and `ModelError` where the model cannot be fetched or loaded.
+    `model` is a name from the catalogue, the path of a `.gguf` file or of an OLMoE checkpoint's folder, or an http(s)
+    address, with `#MODEL` behind it where the server has several. None stands for `default_reader()`. A GGUF model is
+    given a context that holds about `passage_tokens` and an answer, as far as it was trained for. Raises `UsageError`
+    for what is none of these, and `ModelError` where the model cannot be fetched or loaded.
     """
     wanted = model or default_reader()
     if wanted.startswith(("http://", "https://")):
@@ -36,17 +37,23 @@ def open_generator(
 
         address, _, served = wanted.partition("#")
         return Endpoint(address, served or None)
+    path = reader_path(wanted, progress=progress)
+    if path.is_dir():
+        from seriatim.models.olmoe import NativeOlmoe
+
+        return NativeOlmoe(path, progress=_packing(path.name, progress))
     from seriatim.models.llamacpp import DEFAULT_CONTEXT_TOKENS, LlamaCpp
 
     # Models cut text into other tokens than passages are counted in, up to about twice as many.
     context_tokens = max(DEFAULT_CONTEXT_TOKENS, 2 * passage_tokens)
-    return LlamaCpp(gguf_path(wanted, progress=progress), context_tokens=context_tokens)
+    return LlamaCpp(path, context_tokens=context_tokens)
 
 
-def gguf_path(model: str, *, progress: "Progress | None" = None) -> Path:
-    """The GGUF file behind a reader's name or a path, fetched first if need be."""
-    if model.endswith(".gguf") or os.sep in model:
-        return Path(model).expanduser()
+def reader_path(model: str, *, progress: "Progress | None" = None) -> Path:
+    """The GGUF file or the checkpoint folder behind a reader's name or a path, fetched first if need be."""
+    path = Path(model).expanduser()
+    if model.endswith(".gguf") or os.sep in model or (model not in MODELS and path.is_dir()):
+        return path
     named = find(model)
     if named.kind != "reader":
         readers = ", ".join(each.name for each in MODELS.values() if each.kind == "reader")
@@ -54,7 +61,12 @@ def gguf_path(model: str, *, progress: "Progress | None" = None) -> Path:
     from seriatim.models.download import pull
 
     pull(named, progress=progress)
-    return named.paths[0]
+    return named.folder if named.snapshot else named.paths[0]
+
+
+def _packing(name: str, progress: "Progress | None") -> "Callable[[int, int], None] | None":
+    """`progress`, told how many layers of a checkpoint are in int8."""
+    return progress and (lambda done, layers: progress(f"{name}: layers in int8", done, layers))
 
 
 def default_reader() -> str:
