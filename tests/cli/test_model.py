@@ -14,6 +14,7 @@ from seriatim.models.catalog import MODELS, find
 from tests.models.chat_server import ChatServer, Script, chat_server
 from tests.models.file_server import FileServer, Route, file_server
 from tests.models.gguf_file import mixture
+from tests.models.olmoe_folder import make_checkpoint, make_config
 from tests.models.wheel_index import wheel_of
 
 COMMAND = [sys.executable, "-m", "seriatim", "model"]
@@ -119,7 +120,7 @@ def failure(*arguments: str) -> tuple[int, str]:
 def test_an_unknown_name_is_wrong_use() -> None:
     assert failure("pull", "smolm") == (
         2,
-        "seriatim: no model is named 'smolm': did you mean smollm2-135m or minilm? "
+        "seriatim: no model is named 'smolm': did you mean olmoe, smollm2-135m or minilm? "
         "`seriatim model list` shows all names\n",
     )
 
@@ -147,9 +148,62 @@ def test_a_file_is_inspected(tmp_path: Path) -> None:
     assert "8, of which 2 work on a token" in shown
 
 
+PUBLISHED = {
+    "architectures": ["OlmoeForCausalLM"],
+    "model_type": "olmoe",
+    "vocab_size": 50304,
+    "hidden_size": 2048,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "num_experts": 64,
+    "num_experts_per_tok": 8,
+    "max_position_embeddings": 4096,
+    "torch_dtype": "bfloat16",
+}
+
+
+def test_the_published_config_is_inspected_without_its_weights(tmp_path: Path) -> None:
+    folder = make_config(tmp_path / "olmoe", **PUBLISHED)
+
+    told = json_of("inspect", str(folder))
+    shown = run("inspect", str(folder)).stdout
+
+    assert (told["parameters"], told["active_parameters"]) == (6_919_161_856, 1_282_017_280)
+    assert sum(told["parts"].values()) == 2 * 6_919_161_856
+    assert told["parts"]["experts"] == 2 * 16 * 64 * 3 * 1024 * 2048
+    assert told["parts"]["embeddings"] == told["parts"]["head"] == 2 * 50304 * 2048
+    assert (told["context_tokens"], told["dtype"]) == (4096, "bfloat16")
+    assert told["missing"] == ["model.safetensors"]
+    assert "6,919,161,856, of which 1,282,017,280 work on a token" in shown
+    assert "missing: model.safetensors; whole, it takes 13.84 GB" in shown
+
+
+def test_a_checkpoint_is_inspected_by_its_parts(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "tiny")
+
+    told = json_of("inspect", str(folder))
+
+    weights = (folder / "model.safetensors").stat().st_size
+    assert told["file_bytes"] == weights
+    assert (told["dtype"], told["missing"], told["tokenizer"]) == ("float32", [], True)
+    assert sum(told["parts"].values()) == 4 * told["parameters"]
+    assert weights * 0.9 < sum(told["parts"].values()) < weights
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-9])
+    status, message = failure("inspect", str(folder))
+    assert status == 1
+    assert f"{folder / 'model.safetensors'} is damaged or incomplete" in message
+
+
 def test_what_cannot_be_inspected_is_told(tmp_path: Path) -> None:
     assert failure("inspect", str(tmp_path / "none.gguf"))[0] == 1
     assert failure("inspect", "minilm")[0] == 2
+    assert failure("inspect", str(tmp_path)) == (
+        1,
+        f"seriatim: {tmp_path} holds no config.json: it is no folder of a model\n",
+    )
+    assert "`seriatim model pull olmoe`" in failure("inspect", "olmoe")[1]
     status, message = failure("inspect", "smollm2-135m")
     assert status == 1
     assert "`seriatim model pull smollm2-135m`" in message

@@ -24,7 +24,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="The model that reads: a name of `seriatim model list`, a .gguf file, or the URL of an endpoint.",
+        help="The model that reads: a name of `seriatim model list`, a .gguf file, the folder of an OLMoE checkpoint, "
+        "or the URL of an endpoint.",
         show_default=False,
     ),
 ]

@@ -1,17 +1,17 @@
 """`seriatim model`: the models that read, and what is known about them."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seriatim.cli.inspection import inspect
+from seriatim.cli.printing import megabytes
 from seriatim.cli.scope import JsonOption
 
 if TYPE_CHECKING:
     from seriatim.models.catalog import NamedModel
     from seriatim.models.generator import Piece
-    from seriatim.models.gguf import GgufInfo
 
 app = typer.Typer(help="List, fetch, inspect and try out models.", rich_markup_mode=None, no_args_is_help=True)
 
@@ -32,12 +32,12 @@ def list_models(json: JsonOption = False) -> None:
         name = model.name + (" *" if model.name == default else "")
         here = "yes" if model.fetched else "no"
         context = f"{model.context_tokens:,}"
-        rows.append((name, model.kind, _megabytes(model.size), context, model.licence, here, model.source))
+        rows.append((name, model.kind, megabytes(model.size), context, model.licence, here, model.source))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
     print(f"\n* answers when no model is named: {default}")
-    print("A .gguf file or the address of an OpenAI-compatible server will do as well.")
+    print("A .gguf file, an OLMoE checkpoint's folder or the address of an OpenAI-compatible server will do as well.")
 
 
 @app.command()
@@ -57,31 +57,7 @@ def pull(
     if json:
         print_json(_as_dict(model))
     else:
-        print(f"{model.name} is in {model.folder} ({_megabytes(model.size)})")
-
-
-@app.command()
-def inspect(
-    model: Annotated[
-        str, typer.Argument(metavar="NAME|PATH", help="A name of `seriatim model list`, or a .gguf file.")
-    ],
-    json: JsonOption = False,
-) -> None:
-    """Show what a model's file says about itself, without loading it."""
-    from dataclasses import asdict
-
-    from seriatim.cli.literal import line
-    from seriatim.cli.printing import print_json
-    from seriatim.models import gguf
-
-    info = gguf.inspect(_local_gguf(model))
-    if json:
-        print_json(asdict(info) | {"path": str(info.path)})
-        return
-    facts = _facts(info)
-    width = max(len(name) for name, _ in facts)
-    for name, fact in facts:
-        print(f"{name.ljust(width)}  {line(str(fact))}")
+        print(f"{model.name} is in {model.folder} ({megabytes(model.size)})")
 
 
 @app.command()
@@ -89,7 +65,7 @@ def generate(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to say to the model; - reads standard input.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="NAME", help="A name, a .gguf file, or the URL of an endpoint."),
+        typer.Option("--model", metavar="NAME", help="A name, a .gguf file, a checkpoint's folder, or a URL."),
     ] = None,
     system: Annotated[str | None, typer.Option("--system", metavar="TEXT", help="Instructions that go before.")] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, metavar="N", help="The longest answer.")] = 512,
@@ -153,48 +129,4 @@ def _as_dict(model: "NamedModel") -> dict[str, Any]:
     }
 
 
-def _local_gguf(model: str) -> Path:
-    """The file to inspect. What is not here is not fetched just to look at it."""
-    from seriatim.errors import ModelError, UsageError
-    from seriatim.models.catalog import MODELS, find
-
-    if model not in MODELS and (model.endswith(".gguf") or Path(model).exists()):
-        return Path(model).expanduser()
-    named = find(model)
-    if not named.paths[0].name.endswith(".gguf"):
-        raise UsageError(f"{model} is an ONNX model: only GGUF files can be inspected")
-    if not named.fetched:
-        raise ModelError(f"{model} is not here yet: fetch it with `seriatim model pull {model}`")
-    return named.paths[0]
-
-
-def _facts(info: "GgufInfo") -> list[tuple[str, str]]:
-    parameters = f"{info.parameters:,}"
-    if info.active_parameters != info.parameters:
-        parameters += f", of which {info.active_parameters:,} work on a token"
-    total = sum(info.quantisation.values()) or 1
-    shares = ", ".join(f"{name} {100 * size / total:.1f}%" for name, size in info.quantisation.items())
-    experts = f"{info.experts}, of which {info.experts_used} work on a token" if info.experts else None
-    facts = [
-        ("name", info.name),
-        ("architecture", info.architecture),
-        ("parameters", parameters),
-        ("size", _megabytes(info.file_bytes)),
-        ("weights", shares),
-        ("context", f"{info.context_tokens:,} tokens" if info.context_tokens else None),
-        ("layers", _number(info.layers)),
-        ("heads", _number(info.heads)),
-        ("experts", experts),
-        ("vocabulary", f"{info.vocabulary:,} tokens" if info.vocabulary else None),
-        ("chat template", "yes" if info.chat_template else "no"),
-        ("file", str(info.path)),
-    ]
-    return [(name, fact) for name, fact in facts if fact is not None]
-
-
-def _number(value: int | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+app.command()(inspect)

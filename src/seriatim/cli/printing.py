@@ -1,4 +1,4 @@
-"""The two ways to print without a screen: one JSON object on standard output, one-line notices on standard error."""
+"""Printing without a screen: one JSON object on standard output, one-line notices on standard error, sizes."""
 
 import json
 import sys
@@ -15,3 +15,8 @@ def print_json(value: Any) -> None:
 def notice(message: str) -> None:
     """Print one line on standard error."""
     print(f"seriatim: {line(message)}", file=sys.stderr, flush=True)
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes, for people."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -267,5 +267,5 @@ def find(name: str) -> NamedModel:
     if name in MODELS:
         return MODELS[name]
     near = get_close_matches(name.lower(), MODELS, n=3, cutoff=0.4)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    meant = f"did you mean {' or '.join(filter(None, (', '.join(near[:-1]), near[-1])))}? " if near else ""
     raise UsageError(f"no model is named {name!r}: {meant}`seriatim model list` shows all names")
