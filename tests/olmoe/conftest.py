@@ -2,7 +2,7 @@ import pytest
 import torch
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="package")
 def one_thread():
     """Tiny models gain nothing from a second thread, and wait long for it on a busy machine."""
     threads = torch.get_num_threads()

@@ -1,15 +1,17 @@
 """OLMoE in int8: a quarter of float32's memory, and prompts read several times as fast."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import torch
 
+from seriatim.errors import ModelError
 from seriatim.home import home
-from seriatim.olmoe.checkpoint import Checkpoint
+from seriatim.olmoe.checkpoint import INT8_FILE, Checkpoint
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.int8.engine import Int8Olmoe
-from seriatim.olmoe.int8.files import MANIFEST, Progress, fingerprint, pack, packed_from, read
+from seriatim.olmoe.int8.files import Progress, fingerprint, pack, packed_from, read
 from seriatim.olmoe.int8.kernels import kernels
 from seriatim.olmoe.int8.portable import Portable
 from seriatim.olmoe.int8.weights import PANEL, Ends, Layer, Quantised, check_sizes
@@ -24,12 +26,23 @@ def load(path: str | Path, *, progress: Progress | None = None) -> Int8Olmoe:
     still. Raises `ModelError` for what is neither, or is damaged.
     """
     folder = Path(path).expanduser()
-    if not (folder / MANIFEST).is_file():
-        checkpoint = Checkpoint(folder)
-        folder = home() / "int8" / hashlib.sha256(str(checkpoint.path.resolve()).encode()).hexdigest()[:16]
-        if packed_from(folder) != fingerprint(checkpoint):
-            pack(checkpoint, folder, progress=progress)
+    if not (folder / INT8_FILE).is_file():
+        folder = _packed(Checkpoint(folder), progress)
     return Int8Olmoe(*read(folder), kernels() or Portable())
+
+
+def _packed(checkpoint: Checkpoint, progress: Progress | None) -> Path:
+    """The folder in Seriatim's home with the int8 form of `checkpoint` as it is now."""
+    folder = home() / "int8" / hashlib.sha256(str(checkpoint.path.resolve()).encode()).hexdigest()[:16]
+    source = fingerprint(checkpoint)
+    if packed_from(folder) != source:
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            pack(checkpoint, folder, progress=progress)
+        except ModelError:
+            if packed_from(folder) != source:  # else another process packed it meanwhile
+                raise
+    return folder
 
 
 def random_model(config: OlmoeConfig, seed: int = 0) -> Int8Olmoe:

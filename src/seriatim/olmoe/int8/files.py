@@ -7,7 +7,6 @@ tensors. Files are standard safetensors whose tensors begin at multiples of 64 b
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -18,17 +17,16 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from seriatim.errors import ModelError
-from seriatim.olmoe.checkpoint import Checkpoint
+from seriatim.olmoe.checkpoint import CONFIG_FILE, INT8_FILE, Checkpoint
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.int8.weights import Ends, Layer, Quantised, check_sizes, gate_with_up, padded, quantise
+from seriatim.olmoe.output import written_whole
+from seriatim.olmoe.saving import companions
 
-MANIFEST = "int8.json"
 _ENDS = "ends.safetensors"
 _FORMAT = 1
 _ALIGNMENT = 64
 _DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.uint8: "U8"}
-# What else belongs to a model's folder, and goes along.
-_COMPANIONS = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 
 Progress = Callable[[int, int], None]
 """Called with the layers that are done, and how many there are."""
@@ -37,42 +35,28 @@ _Part = TypeVar("_Part", Ends[Quantised], Layer[Quantised])
 
 
 def pack(checkpoint: Checkpoint, folder: Path, *, progress: Progress | None = None) -> None:
-    """Write the int8 form of `checkpoint` into `folder`, layer by layer; what was there is replaced at the very end.
+    """Write the int8 form of `checkpoint` as a new folder, layer by layer; memory holds one layer at a time.
 
-    Memory holds one layer at a time. Raises `ModelError` where the disk is full or the model's sizes do not fit.
+    Raises `ModelError` where `folder` holds something, where the disk is full, and where the model's sizes do not fit.
     """
-    check_sizes(checkpoint.config)
-    folder = Path(folder)
-    fresh: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    config = checkpoint.config
+    check_sizes(config)
+    with written_whole(Path(folder), config.total_parameters) as fresh:
+        fresh.mkdir()
         sizes = {_ENDS: _write(fresh / _ENDS, _tensors(_ends(checkpoint)))}
-        layers = checkpoint.config.num_hidden_layers
-        for number in range(layers):
+        for number in range(config.num_hidden_layers):
             sizes[_layer_file(number)] = _write(fresh / _layer_file(number), _tensors(_layer(checkpoint, number)))
             if progress:
-                progress(number + 1, layers)
-        for name in _COMPANIONS:
-            if (checkpoint.path / name).is_file():
-                shutil.copyfile(checkpoint.path / name, fresh / name)
+                progress(number + 1, config.num_hidden_layers)
+        companions(checkpoint.path)(fresh)
+        shutil.copyfile(checkpoint.path / CONFIG_FILE, fresh / CONFIG_FILE)
         manifest = {"format": _FORMAT, "source": fingerprint(checkpoint), "files": sizes}
-        (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(fresh, folder)
-    except OSError as error:
-        raise ModelError(
-            f"the int8 form of {checkpoint.path} cannot be written to {folder}: {error.strerror}"
-        ) from error
-    finally:
-        if fresh is not None:
-            shutil.rmtree(fresh, ignore_errors=True)
+        (fresh / INT8_FILE).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def fingerprint(checkpoint: Checkpoint) -> list[list[Any]]:
     """What tells one state of a checkpoint from another: its files' names, sizes and times of change."""
-    files = [checkpoint.path / "config.json", *checkpoint.files]
+    files = [checkpoint.path / CONFIG_FILE, *checkpoint.files]
     return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
@@ -90,7 +74,7 @@ def read(folder: Path) -> tuple[OlmoeConfig, Ends[Quantised], list[Layer[Quantis
     Raises `ModelError` for a folder that is damaged or of another version, naming the file.
     """
     _manifest(folder)
-    config = OlmoeConfig.from_file(folder / "config.json")
+    config = OlmoeConfig.from_file(folder / CONFIG_FILE)
     layers = [_read(folder / _layer_file(number), Layer) for number in range(config.num_hidden_layers)]
     return config, _read(folder / _ENDS, Ends), layers
 
@@ -102,7 +86,7 @@ def _layer_file(number: int) -> str:
 def _manifest(folder: Path) -> dict[str, Any]:
     again = "pack it again from its checkpoint"
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((folder / INT8_FILE).read_text(encoding="utf-8"))
         if manifest["format"] != _FORMAT:
             raise ModelError(f"{folder} holds an int8 model of another version of Seriatim: {again}")
         for name, size in manifest["files"].items():
@@ -166,7 +150,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> int:
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for tensor in tensors.values():
-            file.write(memoryview(tensor.contiguous().view(-1).view(torch.uint8).numpy()))
+            file.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
         file.flush()
         os.fsync(file.fileno())
         return file.tell()

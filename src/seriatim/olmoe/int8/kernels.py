@@ -69,7 +69,7 @@ class Kernels:
         )  # fmt: skip
 
     def attend(self, qkv: Tensor, cache: KVCache, layer: int, y: Tensor) -> None:
-        """Attention of each token to those before it and itself; """
+        """Attention of each token to those before it and itself;"""
         _, sequences, groups, capacity, head = cache.keys.shape
         self._library.attend(
             _at(qkv), _long(sequences), _long(qkv.shape[0] // sequences), _long(y.shape[1]), _long(groups * head),
@@ -100,14 +100,17 @@ class Kernels:
 @cache
 def kernels() -> Kernels | None:
     """The compiled kernels, or None where there is no compiler, or the processor lacks AVX2."""
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None or "AVX" not in torch.backends.cpu.get_cpu_capability():
-        return None
-    built = _built(compiler)
-    return Kernels(ctypes.CDLL(str(built))) if built else None
+    found = compiler()
+    library = built(found) if found and "AVX" in torch.backends.cpu.get_cpu_capability() else None
+    return Kernels(ctypes.CDLL(str(library))) if library else None
 
 
-def _built(compiler: str) -> Path | None:
+def compiler() -> str | None:
+    """The C++ compiler: `CXX`, or what is installed."""
+    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+
+
+def built(compiler: str) -> Path | None:
     """The library, compiled first if it is not there yet; None where the compiler refuses."""
     threads = sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
     command = [compiler, *_FLAGS, str(_SOURCE), *map(str, threads[:1])]
