@@ -1,7 +1,9 @@
 """Tiny OLMoE models with random weights, ours and transformers', for tests."""
 
+from pathlib import Path
 from typing import Any
 
+import tokenizers
 import torch
 import transformers
 
@@ -36,4 +38,32 @@ def ours(theirs: transformers.OlmoeForCausalLM) -> Olmoe:
     """Our model with the same weights."""
     model = Olmoe(OlmoeConfig.from_dict(theirs.config.to_diff_dict()))
     model.load_state_dict(theirs.state_dict())
+    return model
+
+
+def byte_tokenizer(size: int = 400) -> tokenizers.Tokenizer:
+    """A tokenizer of OLMoE's kind that knows but a few words; 0 ends a text, 1 is padding."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.normalizer = tokenizers.normalizers.NFC()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer.post_processor = tokenizers.processors.ByteLevel(add_prefix_space=False)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size - 3,
+        special_tokens=["<|endoftext|>", "<|padding|>"],
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    words = "<|system|> <|user|> <|assistant|> Who signed the lease? The landlord did, on the first of May, 1912."
+    tokenizer.train_from_iterator([words] * 20, trainer)
+    tokenizer.add_tokens([tokenizers.AddedToken(" " * width, normalized=True) for width in (4, 3, 2)])
+    return tokenizer
+
+
+def checkpoint(folder: Path, *, tokenizer: bool = True, **changes: Any) -> transformers.OlmoeForCausalLM:
+    """A tiny model with a tokenizer, saved by transformers in `folder`."""
+    model = reference(**{"vocab_size": 400, "eos_token_id": 0, **changes})
+    model.save_pretrained(folder)
+    if tokenizer:
+        byte_tokenizer().save(str(folder / "tokenizer.json"))
     return model
