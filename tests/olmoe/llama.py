@@ -1,4 +1,4 @@
-"""llama.cpp in float32 throughout: its key-value cache too, which is float16 unless asked."""
+"""llama.cpp in float32 throughout: its cache of keys and values and its attention are in float16 unless asked."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -28,6 +28,11 @@ class Llama:
         request = {"n_predict": tokens, "temperature": 0, "ignore_eos": True, "return_tokens": True}
         return self.post("/completion", {"prompt": list(prompt), **request})["tokens"]
 
+    def logprobs(self, prompt: Sequence[int]) -> dict[int, float]:
+        """The log-probabilities of the ten tokens that are likeliest after `prompt`."""
+        answer = self.post("/completion", {"prompt": list(prompt), "n_predict": 1, "temperature": 0, "n_probs": 10})
+        return {each["id"]: each["logprob"] for each in answer["completion_probabilities"][0]["top_logprobs"]}
+
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         return self.post("/tokenize", {"content": text, "parse_special": special})["tokens"]
 
@@ -43,6 +48,7 @@ def llama(path: Path) -> Iterator[Llama]:
         params.n_parallel = 1
         params.cache_ram_mib = 0
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.warmup = params.ui = False
         params.verbosity = -1
         with _signals_kept():

@@ -33,6 +33,7 @@ _FILE_TYPES = {
 }
 # Splits texts as GPT-2 does, which is what OLMoE's tokenizer was trained with.
 _PRE_TOKENIZER = "olmo"
+_MOST_ITEMS = 1 << 24
 _STORED = {Kind.F32: torch.float32, Kind.F16: torch.float16, Kind.BF16: torch.bfloat16}
 _FALLBACK = torch.float16  # for quantised weights: what it loses is far less than what they lost
 
@@ -199,7 +200,17 @@ class GgufSource:
 
 
 class _Reader(gguf.GGUFReader):
-    """The package's reader, but one that says so where a file ends before what its header promises."""
+    """The package's reader, but one that says so where a file ends before what its header promises.
+
+    It also believes no length that is far above any real vocabulary's: it would read on for hours.
+    """
+
+    def _get_field_parts(self, orig_offs: int, raw_type: Any) -> Any:
+        if raw_type == gguf.GGUFValueType.ARRAY:
+            length = int(self._get(orig_offs + 4, np.uint64)[0])
+            if length > _MOST_ITEMS:
+                raise ValueError(f"it claims an array of {length} items")
+        return super()._get_field_parts(orig_offs, raw_type)
 
     def _get(self, offset: int, dtype: Any, count: Any = 1, override_order: Any = None) -> Any:
         found = super()._get(offset, dtype, count, override_order)
@@ -261,7 +272,8 @@ def _data(source: Source, kind: str) -> Iterator[np.ndarray[Any, Any]]:
 
 def _quantised(view: Tensor, part: Part, kind: str) -> np.ndarray[Any, Any]:
     stored = _stored_kind(part, kind)
-    data = gguf.quants.quantize(view.detach().float().contiguous().numpy(), stored)
+    with np.errstate(over="ignore"):
+        data = gguf.quants.quantize(view.detach().float().contiguous().numpy(), stored)
     if stored is Kind.F16 and not np.isfinite(data).all():
         raise ModelError(f"tensor {part.gguf!r} has weights beyond the range of F16: write it as F32 or Q8_0")
     return np.ascontiguousarray(data)
@@ -274,10 +286,16 @@ def _check_runnable(config: OlmoeConfig, kind: str) -> None:
         )
     if config.clip_qkv is not None:
         raise ModelError("llama.cpp's OLMoE does not clip queries, keys and values (clip_qkv), as this model does")
+    if config.num_key_value_heads != config.num_attention_heads:
+        raise ModelError(
+            "llama.cpp's OLMoE has as many heads of keys as of queries (num_key_value_heads), unlike this one"
+        )
     block, _ = gguf.GGML_QUANT_SIZES[Kind[kind]]
     for name in ("hidden_size", "intermediate_size"):
         if getattr(config, name) % block:
-            raise ModelError(f"{kind} wants a {name} that {block} divides, and it is {getattr(config, name)}: use F16")
+            raise ModelError(
+                f"{kind} wants {name} = {getattr(config, name)} to be a multiple of {block}: write it as F16"
+            )
 
 
 def _add_config(writer: Any, config: OlmoeConfig, name: str, kind: str) -> None:
