@@ -84,5 +84,7 @@ def test_a_damaged_index_is_told(folder: Path, tmp_path: Path, index: str) -> No
 
 
 def test_no_torch_is_needed(folder: Path) -> None:
-    probe = "import sys; sys.modules['torch'] = None; from seriatim.models import checkpoint; checkpoint.inspect(sys.argv[1])"
+    probe = (
+        "import sys\nsys.modules['torch'] = None\nfrom seriatim.models.checkpoint import inspect\ninspect(sys.argv[1])"
+    )
     assert subprocess.run([sys.executable, "-c", probe, str(folder)]).returncode == 0

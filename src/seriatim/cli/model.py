@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seriatim.cli.bench import bench
+from seriatim.cli.conversion import convert
 from seriatim.cli.inspection import inspect
 from seriatim.cli.printing import megabytes
 from seriatim.cli.scope import JsonOption
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
     from seriatim.models.catalog import NamedModel
     from seriatim.models.generator import Piece
 
-app = typer.Typer(help="List, fetch, inspect and try out models.", rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(
+    help="List, fetch, inspect, convert, measure and try out models.", rich_markup_mode=None, no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -130,3 +134,5 @@ def _as_dict(model: "NamedModel") -> dict[str, Any]:
 
 
 app.command()(inspect)
+app.command()(convert)
+app.command()(bench)

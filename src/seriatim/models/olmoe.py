@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from seriatim.errors import ModelError
 from seriatim.models.generator import Message, Piece, Usage, span_tokens
+from seriatim.models.machine import free_memory
 from seriatim.models.prefixes import Prefixes
 from seriatim.models.stopping import StopText
 from seriatim.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:
+    from seriatim.olmoe.config import OlmoeConfig
     from seriatim.olmoe.interface import OlmoeModel
 
 Dtype = Literal["float32", "int8"]
@@ -126,12 +128,24 @@ def load(folder: Path, dtype: Dtype, progress: Callable[[int, int], None] | None
     """The model in `folder`, see `NativeOlmoe`."""
     need_torch()
     from seriatim.olmoe import int8
-    from seriatim.olmoe.loading import load as load_plain
+    from seriatim.olmoe.checkpoint import Checkpoint, load_float32
 
-    return int8.load(folder, progress=progress) if dtype == "int8" else load_plain(folder, dtype)
+    if dtype == "int8":
+        return int8.load(folder, progress=progress)
+    checkpoint = Checkpoint(folder)
+    need_memory(folder.resolve().name, checkpoint.config, dtype)
+    return load_float32(checkpoint)
 
 
 def need_torch() -> None:
     """Raises `ModelError` where PyTorch, which the light install leaves out, is missing."""
     if find_spec("torch") is None:
         raise ModelError("OLMoE checkpoints are run by PyTorch, which is not installed: pip install 'seriatim[olmoe]'")
+
+
+def need_memory(name: str, config: "OlmoeConfig", dtype: Dtype) -> None:
+    """Raises `ModelError` where the weights of a model would not fit into the memory that is free."""
+    size, free = config.total_parameters * (4 if dtype == "float32" else 1), free_memory()
+    if size > free:
+        remedy = "take int8" if dtype == "float32" else "close other programs, or take a smaller model"
+        raise ModelError(f"{name} takes {size / 1e9:.1f} GB in {dtype}, and {free / 1e9:.1f} GB are free: {remedy}")
