@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from seriatim import olmoe
 from seriatim.errors import ModelError, UsageError
+from seriatim.olmoe import int8
 from seriatim.olmoe.checkpoint import Checkpoint, load_float32
 from seriatim.olmoe.saving import write_checkpoint
 from tests.olmoe.tiny import ours, reference
@@ -239,6 +240,12 @@ def test_what_is_no_folder_is_refused(tmp_path):
 def test_an_unknown_dtype_is_wrong_use(whole):
     with pytest.raises(UsageError, match="float32 or int8"):
         olmoe.load(whole, dtype="int3")
+
+
+def test_an_int8_model_is_no_checkpoint_any_more(tmp_path):
+    with pytest.raises(ModelError, match="only a float32 model can be saved"):
+        olmoe.save(int8.random_model(ours(reference()).config), tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_saving_never_writes_over_files(tmp_path):
