@@ -179,6 +179,11 @@ def test_a_template_of_another_layout_is_not_taken_for_olmoes():
         (lambda folder: (folder / "tokenizer.json").unlink(), "lacks tokenizer.json"),
         (lambda folder: (folder / "tokenizer.json").write_text('{"model": 1}'), "tokenizer.json is damaged"),
         (lambda folder: (folder / "tokenizer_config.json").write_text("["), "tokenizer_config.json is damaged"),
+        (
+            lambda folder: (folder / "tokenizer_config.json").write_text('{"chat_template": ["a"]}'),
+            "tokenizer_config.json is damaged",
+        ),
+        (lambda folder: (folder / "chat_template.jinja").write_bytes(b"\xff"), "chat_template.jinja is damaged"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, damage, message):
@@ -186,6 +191,10 @@ def test_damaged_files_are_named(tmp_path, damage, message):
     damage(tmp_path)
     with pytest.raises(ModelError, match=message):
         Tokenizer.from_folder(tmp_path)
+
+
+def test_a_lone_surrogate_is_no_error():
+    assert TINY.decode(TINY.encode("a\ud800b")) == "a?b"
 
 
 def test_an_unknown_role_is_refused():

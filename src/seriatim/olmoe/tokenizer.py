@@ -85,6 +85,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of `text`, taken as ordinary text: none that ends a text or begins a turn comes out of it."""
+        text = text.encode("utf-8", "replace").decode()  # a lone surrogate, as of a broken file name, is no text
         normalizer = self._tokenizer.normalizer
         text = normalizer.normalize_str(text) if normalizer else text
         # A mark is cut behind the first letter of its word, where no token of the mark as a whole ends.
@@ -190,17 +191,16 @@ def rebuilt(
 
 
 def _chat_template(folder: Path) -> str | None:
-    if (folder / TEMPLATE_FILE).is_file():
-        return (folder / TEMPLATE_FILE).read_text(encoding="utf-8")
-    path = folder / TOKENIZER_CONFIG_FILE
+    path = folder / TEMPLATE_FILE if (folder / TEMPLATE_FILE).is_file() else folder / TOKENIZER_CONFIG_FILE
     if not path.is_file():
         return None
     try:
-        template = json.loads(path.read_text(encoding="utf-8")).get("chat_template")
-    except (OSError, ValueError, AttributeError) as error:
+        text = path.read_text(encoding="utf-8")
+        template = text if path.name == TEMPLATE_FILE else json.loads(text).get("chat_template")
+        if isinstance(template, list):  # several, by name
+            template = {each["name"]: each["template"] for each in template}.get("default")
+    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise ModelError(f"{path} is damaged ({error}): fetch it again") from error
-    if isinstance(template, list):  # several, by name
-        template = next((each.get("template") for each in template if each.get("name") == "default"), None)
     return template if isinstance(template, str) else None
 
 
