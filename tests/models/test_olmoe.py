@@ -84,14 +84,19 @@ def test_a_phase_goes_on_from_what_the_last_one_wrote(plain: NativeOlmoe) -> Non
     assert cached(going_on) >= len(make_tokenizer().chat(QUESTION, "Plan: "))
 
 
-def test_a_review_in_between_does_not_cost_the_long_prompt(plain: NativeOlmoe) -> None:
+def test_a_review_in_between_does_not_cost_the_long_prompt(reader: NativeOlmoe) -> None:
     long = [Message("system", "Answer from the passages."), Message("user", "A passage of some length. " * 40)]
-    list(plain.stream(long, max_tokens=4))
-    list(plain.stream([Message("user", "Is it right? Say yes or no.")], max_tokens=4))
+    review = [Message("system", "Answer from the passages."), Message("user", "Is it right? Say yes or no.")]
+    apart = text_of(list(reader.stream(review, max_tokens=12)))
+    reader._prefixes.clear()
+    first = list(reader.stream(long, max_tokens=12))
+    between = list(reader.stream(review, max_tokens=12))
+    again = list(reader.stream(long, max_tokens=12))
 
-    again = list(plain.stream(long, prefix="Now", max_tokens=4))
-
-    assert cached(again) >= len(make_tokenizer().chat(long)) - 1
+    assert text_of(between) == apart, "it goes on from a copy of what both begin with"
+    assert cached(between) > len("Answer from the passages.")
+    assert text_of(again) == text_of(first)
+    assert cached(again) == len(make_tokenizer().chat(long)) - 1
 
 
 def test_a_seed_repeats_a_draw(reader: NativeOlmoe) -> None:
