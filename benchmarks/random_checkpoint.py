@@ -26,7 +26,7 @@ class RandomWeights:
         self._shapes = {name: row.shape for name, row in table(config).items()}
         self._seeds = {name: seed + place for place, name in enumerate(self._shapes)}
 
-    def dtype(self, name: str) -> torch.dtype:
+    def dtype(self, name: str) -> torch.dtype:  # noqa: ARG002 - all are alike
         return torch.bfloat16
 
     def tensor(self, name: str) -> torch.Tensor:

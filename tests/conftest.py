@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 from platformdirs import user_cache_path
 
@@ -50,3 +51,7 @@ def _fetched(name: str, home: Path) -> Path:
 
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every run, and no clock: a busy machine is no failure.
+hypothesis.settings.register_profile("seriatim", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("seriatim")

@@ -1,7 +1,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seriatim.documents.archive import Archive
@@ -73,7 +73,6 @@ def test_an_archive_of_something_else_says_what_it_is_not() -> None:
         parse("bundle.zip", PLAIN)
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(PLAIN) - 4), st.binary(min_size=4, max_size=4))
 def test_any_change_is_read_or_refused(at: int, changed: bytes) -> None:
     try:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seriatim.documents.decoding import decode
@@ -11,14 +11,12 @@ TEXT = st.text(
 ).filter(lambda text: not text.startswith("\ufeff"))
 
 
-@settings(deadline=None)
 @given(TEXT)
 @example("line\r\nline\n\rend")
 def test_utf8_comes_back_as_it_was_with_its_line_ends(text: str) -> None:
     assert decode(text.encode()) == text
 
 
-@settings(deadline=None)
 @given(TEXT, st.sampled_from(["utf-8-sig", "utf-16", "utf-32"]))
 def test_a_byte_order_mark_tells_the_encoding_and_is_dropped(text: str, encoding: str) -> None:
     assert decode(text.encode(encoding)) == text
@@ -76,7 +74,6 @@ def test_binary_data_is_refused(junk: bytes) -> None:
         decode(junk)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_become_storable_text_or_are_refused(data: bytes) -> None:
     try:

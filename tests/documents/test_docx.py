@@ -1,7 +1,7 @@
 import pytest
 from docx import Document
 from docx.enum.text import WD_BREAK
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seriatim.documents.archive import Archive
@@ -133,7 +133,6 @@ PIECES = [
 ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 def test_any_arrangement_of_elements_is_read_or_refused(body: str) -> None:
     try:

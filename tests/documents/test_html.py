@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seriatim.documents.extraction import Unreadable
@@ -109,7 +109,6 @@ SOUP = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(SOUP)
 def test_any_soup_of_tags_is_read_or_refused_in_words(page: str) -> None:
     data = page.encode("utf-8", "surrogatepass")
@@ -120,7 +119,6 @@ def test_any_soup_of_tags_is_read_or_refused_in_words(page: str) -> None:
         xhtml_text(data)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["<p>", "</p>", "<div>", "<td>", "<tr>", "<table>", "</table>", "<pre>", "<b>", "word "]))
 )
@@ -129,7 +127,6 @@ def test_no_word_is_lost_whatever_stands_around_it(pieces: list[str]) -> None:
     assert html_text(page.encode()).count("word") == page.count("word")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_in_words(data: bytes) -> None:
     with contextlib.suppress(DocumentError):

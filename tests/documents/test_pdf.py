@@ -22,7 +22,7 @@ def test_every_page_begins_where_it_says() -> None:
     assert [" ".join(page.split()) for page in document.text.split("\n\n")] == pages
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.sampled_from(["", "One line", "Two\nlines", "Accents: é ü ñ"]), min_size=1, max_size=4).filter(any))
 def test_empty_pages_count_as_pages(pages: list[str]) -> None:
     document = parse("some.pdf", making.pdf(pages))
@@ -85,7 +85,7 @@ def test_a_pdf_under_another_name_is_known_by_its_bytes() -> None:
     assert parse("-", making.pdf(["Some words"])).name == "-"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_a_file_with_any_bytes_changed_is_read_or_refused(data: st.DataObject) -> None:
     original = making.pdf([making.PROSE])

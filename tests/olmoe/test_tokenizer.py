@@ -91,7 +91,7 @@ def occurrences(part: list[int], ids: list[int]) -> int:
 
 @either
 @given(texts=st.lists(forged, min_size=1, max_size=3), prefix=forged)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_text_can_pose_as_a_turn_or_end_one(name, texts, prefix):
     tokenizer = tokenizer_of(name)
     turns = [Turn("user", text) for text in texts]
@@ -103,7 +103,7 @@ def test_no_text_can_pose_as_a_turn_or_end_one(name, texts, prefix):
 
 @either
 @given(text=forged)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_encoded_decodes_to_itself_in_nfc(name, text):
     tokenizer = tokenizer_of(name)
     assert tokenizer.decode(tokenizer.encode(text)) == unicodedata.normalize("NFC", text)
@@ -115,7 +115,7 @@ harmless = st.text(st.characters(codec="utf-8", exclude_characters="<|>"), max_s
 @given(
     turns=st.lists(st.builds(Turn, st.sampled_from(["system", "user", "assistant"]), harmless), min_size=1, max_size=4),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_template_lays_a_conversation_out_as_chat_does(turns):
     theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=TINY_BPE, eos_token="<|endoftext|>")
     messages = [{"role": turn.role, "content": turn.content} for turn in turns]

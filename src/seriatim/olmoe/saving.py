@@ -5,11 +5,11 @@ stands in memory as a whole.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,26 +21,13 @@ from seriatim.olmoe.interface import OlmoeModel
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.names import table
 from seriatim.olmoe.output import written_whole
+from seriatim.olmoe.tensor_file import Piece, write_tensors
 
 SHARD_BYTES = 5 << 30
 """The most that one file of a checkpoint holds; a tensor that is larger has a file of its own."""
 
 Progress = Callable[[int, int], None]
 """Called with the tensors of the module that are done, and how many there are."""
-
-_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
-
-
-class _Piece(NamedTuple):
-    """A published tensor to be written."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-    @property
-    def nbytes(self) -> int:
-        return int(torch.Size(self.shape).numel()) * self.dtype.itemsize
 
 
 class _Weights:
@@ -99,8 +86,8 @@ def write_checkpoint(
 
     `companions` is called with the folder, to add what goes with the weights. Raises `ModelError` as `save` does.
     """
-    if dtype not in (None, *_DTYPE_NAMES):
-        raise ModelError(f"a checkpoint is stored as {', '.join(map(str, _DTYPE_NAMES))}, not as {dtype}")
+    if dtype not in (None, *DTYPES.values()):
+        raise ModelError(f"a checkpoint is stored as {', '.join(map(str, DTYPES.values()))}, not as {dtype}")
     shards = _shards(list(_plan(source, dtype)), shard_bytes)
     total = sum(piece.nbytes for shard in shards for piece in shard)
     with written_whole(Path(path), total) as folder:
@@ -112,20 +99,20 @@ def write_checkpoint(
             _write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
         tensors = _tensors(source, progress)
         for name, shard in zip(names, shards, strict=True):
-            _write_shard(folder / name, shard, tensors)
+            write_tensors(folder / name, shard, islice(tensors, len(shard)))
         _write_json(folder / CONFIG_FILE, _config(source.config, dtype or source.dtype(EMBEDDING)))
         companions(folder)
 
 
-def _plan(source: Source, dtype: torch.dtype | None) -> Iterator[_Piece]:
+def _plan(source: Source, dtype: torch.dtype | None) -> Iterator[Piece]:
     for row in table(source.config).values():
         stored = dtype or source.dtype(row.name)
         for name, view in row.published(torch.empty(row.shape, device="meta")):
-            yield _Piece(name, tuple(view.shape), stored)
+            yield Piece(name, tuple(view.shape), stored)
 
 
-def _shards(pieces: list[_Piece], most: int) -> list[list[_Piece]]:
-    shards: list[list[_Piece]] = [[]]
+def _shards(pieces: list[Piece], most: int) -> list[list[Piece]]:
+    shards: list[list[Piece]] = [[]]
     filled = 0
     for piece in pieces:
         if shards[-1] and filled + piece.nbytes > most:
@@ -144,28 +131,6 @@ def _tensors(source: Source, progress: Progress | None) -> Iterator[Tensor]:
             yield view
         if progress:
             progress(done + 1, len(rows))
-
-
-def _write_shard(path: Path, shard: list[_Piece], tensors: Iterator[Tensor]) -> None:
-    """Write the next of `tensors` in the safetensors format: the header's length, the header as JSON, then the data."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for piece in shard:
-        start, end = end, end + piece.nbytes
-        header[piece.name] = {
-            "dtype": _DTYPE_NAMES[piece.dtype],
-            "shape": list(piece.shape),
-            "data_offsets": [start, end],
-        }
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for piece in shard:
-            tensor = next(tensors).detach().to(piece.dtype).contiguous()
-            file.write(tensor.view(torch.uint8).numpy().data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _config(config: OlmoeConfig, dtype: torch.dtype) -> dict[str, Any]:

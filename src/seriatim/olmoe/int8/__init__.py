@@ -27,11 +27,11 @@ def load(path: str | Path, *, progress: Progress | None = None) -> Int8Olmoe:
     """
     folder = Path(path).expanduser()
     if not (folder / INT8_FILE).is_file():
-        folder = _packed(Checkpoint(folder), progress)
+        folder = packed(Checkpoint(folder), progress)
     return Int8Olmoe(*read(folder), kernels() or Portable())
 
 
-def _packed(checkpoint: Checkpoint, progress: Progress | None) -> Path:
+def packed(checkpoint: Checkpoint, progress: Progress | None) -> Path:
     """The folder in Seriatim's home with the int8 form of `checkpoint` as it is now."""
     folder = home() / "int8" / hashlib.sha256(str(checkpoint.path.resolve()).encode()).hexdigest()[:16]
     source = fingerprint(checkpoint)

@@ -1,13 +1,12 @@
 """The int8 form of a model on disk: a folder that is mapped into memory rather than read.
 
 `int8.json` names the format, the source and each file's size; `ends.safetensors` and `layer-NN.safetensors` hold the
-tensors. Files are standard safetensors whose tensors begin at multiples of 64 bytes, as vector loads like them.
+tensors.
 """
 
 import json
-import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,11 +21,10 @@ from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.int8.weights import Ends, Layer, Quantised, check_sizes, gate_with_up, padded, quantise
 from seriatim.olmoe.output import written_whole
 from seriatim.olmoe.saving import companions
+from seriatim.olmoe.tensor_file import Piece, write_tensors
 
 _ENDS = "ends.safetensors"
 _FORMAT = 1
-_ALIGNMENT = 64
-_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.uint8: "U8"}
 
 Progress = Callable[[int, int], None]
 """Called with the layers that are done, and how many there are."""
@@ -43,9 +41,9 @@ def pack(checkpoint: Checkpoint, folder: Path, *, progress: Progress | None = No
     check_sizes(config)
     with written_whole(Path(folder), config.total_parameters) as fresh:
         fresh.mkdir()
-        sizes = {_ENDS: _write(fresh / _ENDS, _tensors(_ends(checkpoint)))}
+        sizes = {_ENDS: _write(fresh / _ENDS, _ends(checkpoint))}
         for number in range(config.num_hidden_layers):
-            sizes[_layer_file(number)] = _write(fresh / _layer_file(number), _tensors(_layer(checkpoint, number)))
+            sizes[_layer_file(number)] = _write(fresh / _layer_file(number), _layer(checkpoint, number))
             if progress:
                 progress(number + 1, config.num_hidden_layers)
         companions(checkpoint.path)(fresh)
@@ -137,23 +135,10 @@ def _tensors(part: Ends[Quantised] | Layer[Quantised]) -> dict[str, Tensor]:
     return tensors
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor]) -> int:
-    """Write a safetensors file whose tensors are aligned, and return its size in bytes."""
-    header: dict[str, Any] = {}
-    at = 0
-    for name, tensor in tensors.items():
-        end = at + tensor.nbytes
-        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [at, end]}
-        at = end
-    text = json.dumps(header).encode()
-    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for tensor in tensors.values():
-            file.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
-        file.flush()
-        os.fsync(file.fileno())
-        return file.tell()
+def _write(path: Path, part: Ends[Quantised] | Layer[Quantised]) -> int:
+    tensors = _tensors(part)
+    pieces = [Piece(name, tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()]
+    return write_tensors(path, pieces, tensors.values())
 
 
 def _read(path: Path, kind: type[_Part]) -> _Part:

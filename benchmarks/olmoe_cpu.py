@@ -1,0 +1,291 @@
+"""OLMoE-1B-7B of full size on a processor: Seriatim's int8 engine beside llama.cpp, same machine, same run.
+
+Protocol: one randomly initialised checkpoint (speed does not depend on the values), in int8 and as GGUF Q8_0 and Q4_0.
+Each engine runs in a process of its own, in turn, `--rounds` times; a round reads a new random prompt of each length
+(nothing cached) and decodes `--generate` tokens behind it. llama.cpp first tries batches of several sizes on the
+2,048-token prompt and then keeps its fastest. Figures are medians over the rounds. transformers in bfloat16 is measured
+once, on the shortest prompt and a few tokens, and ended when it takes longer than --transformers-limit seconds.
+
+    python benchmarks/random_checkpoint.py olmoe-random
+    python benchmarks/olmoe_cpu.py olmoe-random --out benchmarks/results/olmoe_cpu.json
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from machine import machine
+from seriatim.models.machine import cores
+
+LENGTHS = (512, 1024, 2048, 3500)
+BATCHES = (256, 512, 1024, 2048)
+CONTEXT = 4096
+ENGINES = ("int8", "Q8_0", "Q4_0")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--engines", nargs="+", default=[*ENGINES, "transformers"])
+    parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS)
+    parser.add_argument("--generate", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--transformers-limit", type=float, default=300)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(_measure(options)))
+        return
+    _prepare(options)
+    batches = {engine: _best_batch(options, engine) for engine in options.engines if engine.startswith("Q")}
+    rows = []
+    for number in range(options.rounds):
+        for engine in options.engines:
+            if engine == "transformers" and number:
+                continue
+            rows.append(_in_process(options, engine, batches.get(engine), options.lengths, seed=number))
+            print(json.dumps({key: value for key, value in rows[-1].items() if key != "parts"}), flush=True)
+    result = {
+        "command": " ".join(["python", *sys.argv]), "machine": machine(), "threads": cores(),
+        "llama_cpp_batch": batches, "summary": _summary(rows), "rows": rows,
+    }  # fmt: skip
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result["summary"], indent=1))
+
+
+def _files(options: argparse.Namespace) -> dict[str, Path]:
+    beside = options.checkpoint.resolve().parent
+    names = {kind: f"{options.checkpoint.name}-{kind}.gguf" for kind in ("Q8_0", "Q4_0")}
+    return {"int8": options.checkpoint, **{kind: beside / name for kind, name in names.items()}}
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    """Make the GGUF files that are not there yet; the int8 form is made when it is first loaded."""
+    from seriatim.olmoe import to_gguf
+
+    for kind, path in _files(options).items():
+        if kind in options.engines and kind != "int8" and not path.exists():
+            started = time.perf_counter()
+            to_gguf(options.checkpoint, path, kind)
+            print(f"{path.name}: {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def _best_batch(options: argparse.Namespace, engine: str) -> int:
+    tried = {}
+    for batch in BATCHES:
+        row = _in_process(options, engine, batch, [2048], seed=99, generate=1)
+        tried[batch] = row["lengths"][0]["prefill_tokens_per_s"]
+    print(engine, "prefill by batch", tried, flush=True)
+    return max(tried, key=tried.__getitem__)
+
+
+def _in_process(
+    options: argparse.Namespace, engine: str, batch: int | None, lengths: list[int], seed: int, generate: int = 0
+) -> dict:
+    command = [sys.executable, __file__, str(options.checkpoint), "--one", engine, "--seed", str(seed)]
+    command += ["--generate", str(generate or options.generate), "--lengths", *map(str, lengths)]
+    if batch:
+        command += ["--batch", str(batch)]
+    limit = options.transformers_limit if engine == "transformers" else None
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=limit, text=True)
+    except subprocess.TimeoutExpired:
+        return {"engine": engine, "lengths": [], "ended_after_s": limit}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _measure(options: argparse.Namespace) -> dict:
+    started = time.perf_counter()
+    engine = options.one
+    opened = {"int8": _int8, "transformers": _transformers}.get(engine, _llama_cpp)(options)
+    load_s = time.perf_counter() - started
+    draw = random.Random(options.seed)
+    rows = []
+    lengths = options.lengths[:1] if engine == "transformers" else options.lengths
+    for length in lengths:
+        prompt = [draw.randrange(2, 50_000) for _ in range(length)]
+        prefill_s, tokens, decode_s = opened(prompt, 4 if engine == "transformers" else options.generate)
+        rows.append(
+            {
+                "prompt": length, "prefill_s": prefill_s, "prefill_tokens_per_s": length / prefill_s,
+                "decode_tokens_per_s": tokens / decode_s if decode_s else None,
+            }
+        )  # fmt: skip
+    parts = opened.parts() if isinstance(opened, _int8) else None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "engine": engine, "batch": options.batch, "load_s": load_s, "peak_rss_bytes": peak, "lengths": rows,
+        "parts": parts,
+    }  # fmt: skip
+
+
+class _int8:
+    """Reads and decodes with the int8 engine; called with a prompt and how many tokens to write."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        import torch
+
+        from seriatim.olmoe import load
+
+        torch.set_num_threads(cores())
+        self.model = load(options.checkpoint, dtype="int8")
+        self._read([5, 6, 7], 2)  # touches what a first call sets up
+
+    def __call__(self, prompt: list[int], generate: int) -> tuple[float, int, float]:
+        return self._read(prompt, generate)
+
+    def _read(self, prompt: list[int], generate: int) -> tuple[float, int, float]:
+        import torch
+
+        cache = self.model.new_cache(1, len(prompt) + generate)
+        started = time.perf_counter()
+        logits = self.model.read(torch.tensor([prompt]), cache)
+        read = time.perf_counter()
+        for _ in range(generate):
+            logits = self.model.read(logits.argmax(-1, keepdim=True), cache)
+        return read - started, generate, time.perf_counter() - read
+
+    def parts(self, length: int = 2048) -> dict[str, dict[str, float]]:
+        """Seconds by part: of reading a prompt, and of one decoded token behind 1,000 others."""
+        operations, spent = self.model._operations, {}
+        names = {
+            "linear": "projections and head", "attend": "attention", "experts": "experts", "route": "router",
+            "norm": "glue", "rotate_and_store": "glue",
+        }  # fmt: skip
+        for name, part in names.items():
+            setattr(operations, name, _timed(getattr(operations, name), part, spent))
+        result = {}
+        for kind, (prompt, generate) in {"prefill": (length, 0), "decode_a_token": (1000, 32)}.items():
+            spent.clear()
+            prefill_s, _, decode_s = self._read([7] * prompt, 0)
+            if generate:
+                prompt_ids = [draw % 50_000 for draw in range(2, 2 + prompt)]
+                spent.clear()
+                prefill_s, _, decode_s = self._read_then(prompt_ids, generate, spent)
+            whole = decode_s / generate if generate else prefill_s
+            seconds = {part: value / max(generate, 1) for part, value in spent.items()}
+            seconds["glue"] = seconds.get("glue", 0) + whole - sum(seconds.values())
+            result[kind] = {**seconds, "all": whole}
+        return result
+
+    def _read_then(self, prompt: list[int], generate: int, spent: dict[str, float]) -> tuple[float, int, float]:
+        import torch
+
+        cache = self.model.new_cache(1, len(prompt) + generate)
+        logits = self.model.read(torch.tensor([prompt]), cache)
+        spent.clear()
+        started = time.perf_counter()
+        for _ in range(generate):
+            logits = self.model.read(logits.argmax(-1, keepdim=True), cache)
+        return 0.0, generate, time.perf_counter() - started
+
+
+def _timed(function, part: str, spent: dict[str, float]):
+    def timed(*args, **options):
+        started = time.perf_counter()
+        result = function(*args, **options)
+        spent[part] = spent.get(part, 0.0) + time.perf_counter() - started
+        return result
+
+    return timed
+
+
+def _llama_cpp(options: argparse.Namespace):
+    from seriatim.models import llamacpp
+
+    llamacpp._BATCH_TOKENS = options.batch
+    model = llamacpp.LlamaCpp(_files(options)[options.one], context_tokens=CONTEXT)
+
+    def read(prompt: list[int], generate: int) -> tuple[float, int, float]:
+        request = {
+            "prompt": prompt, "n_predict": generate, "temperature": 0, "cache_prompt": False, "ignore_eos": True,
+            "stream": True,
+        }  # fmt: skip
+        *_, last = model._server.events("/completion", request)
+        timings = last["timings"]
+        assert timings["prompt_n"] == len(prompt), timings
+        # llama.cpp draws the first token from the prompt's last logits: its time is the prompt's.
+        written = timings["predicted_n"] - 1
+        return timings["prompt_ms"] / 1000, written, timings["predicted_ms"] / 1000 if written else 0.0
+
+    read([5, 6, 7], 2)
+    return read
+
+
+def _transformers(options: argparse.Namespace):
+    import torch
+    import transformers
+
+    torch.set_num_threads(cores())
+    model = transformers.AutoModelForCausalLM.from_pretrained(options.checkpoint, dtype=torch.bfloat16)
+
+    @torch.inference_mode()
+    def read(prompt: list[int], generate: int) -> tuple[float, int, float]:
+        started = time.perf_counter()
+        out = model(torch.tensor([prompt]), use_cache=True)
+        read = time.perf_counter()
+        for _ in range(generate):
+            token = out.logits[:, -1:].argmax(-1)
+            out = model(token, cache=out.cache, use_cache=True)
+        return read - started, generate, time.perf_counter() - read
+
+    return read
+
+
+def _summary(rows: list[dict]) -> dict:
+    engines = {}
+    for engine in dict.fromkeys(row["engine"] for row in rows):
+        chosen = [row for row in rows if row["engine"] == engine and row["lengths"]]
+        if not chosen:
+            engines[engine] = {"ended_after_s": rows[-1].get("ended_after_s")}
+            continue
+        by_length = {}
+        for place, first in enumerate(chosen[0]["lengths"]):
+            each = [row["lengths"][place] for row in chosen]
+            by_length[first["prompt"]] = {
+                name: statistics.median(row[name] for row in each)
+                for name in ("prefill_s", "prefill_tokens_per_s", "decode_tokens_per_s")
+            }
+        engines[engine] = {
+            "by_prompt": by_length, "rounds": len(chosen),
+            "load_s": statistics.median(row["load_s"] for row in chosen),
+            "peak_rss_bytes": max(row["peak_rss_bytes"] for row in chosen),
+        }  # fmt: skip
+    return {"engines": engines, "ratios": _ratios(engines)}
+
+
+def _ratios(engines: dict) -> dict:
+    """The figures that count: reading 2,048 tokens, decoding behind 1,024, and 100 tokens of answer over 2,048."""
+    if not {"int8", "Q8_0", "Q4_0"} <= engines.keys():
+        return {}
+
+    def figure(engine: str, prompt: int, name: str) -> float:
+        return engines[engine]["by_prompt"][prompt][name]
+
+    def answer_s(engine: str) -> float:
+        return figure(engine, 2048, "prefill_s") + 100 / figure(engine, 2048, "decode_tokens_per_s")
+
+    return {
+        "prefill_2048_over_Q8_0": figure("int8", 2048, "prefill_tokens_per_s")
+        / figure("Q8_0", 2048, "prefill_tokens_per_s"),
+        "decode_1024_over_Q8_0": figure("int8", 1024, "decode_tokens_per_s")
+        / figure("Q8_0", 1024, "decode_tokens_per_s"),
+        "answer_s": {engine: answer_s(engine) for engine in ENGINES},
+        "answer_over_Q4_0": answer_s("int8") / answer_s("Q4_0"),
+    }
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    main()
