@@ -93,7 +93,7 @@ def test_a_generation_that_ends_anywhere_leaves_ids_and_cache_agreed() -> None:
     assert (read_on.ids, read_on.cache.length) == ([1, 2], 2)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12), min_size=1, max_size=8), st.integers(1, 3))
 def test_a_prefix_always_holds_what_it_says(prompts: list[list[int]], most: int) -> None:
     prefixes = Prefixes(new_cache, CAPACITY, most=most)

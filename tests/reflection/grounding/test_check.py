@@ -139,7 +139,7 @@ WORDS = st.sampled_from([*re.split(" ", PIECES), "\n", "\r\n", "\n\n"])
 TEXTS = st.text(max_size=120) | st.lists(WORDS, max_size=30).map(" ".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TEXTS, TEXTS, st.lists(TEXTS, max_size=4))
 def test_any_text(draft: str, question: str, texts: list[str]) -> None:
     passages = [
@@ -165,7 +165,6 @@ SENTENCES = [
 ]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SENTENCES))
 def test_a_sentence_of_a_passage_is_supported_and_cited(sentence: tuple[int, str]) -> None:
     number, text = sentence
@@ -175,7 +174,6 @@ def test_a_sentence_of_a_passage_is_supported_and_cited(sentence: tuple[int, str
     assert all(citation.supported for citation in grounding.citations)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SENTENCES), st.integers(0, 99), st.integers(10_000, 10**9), st.booleans())
 def test_a_number_from_nowhere_is_always_at_fault(sentence: tuple[int, str], at: int, number: int, cited: bool) -> None:
     words = sentence[1].split()

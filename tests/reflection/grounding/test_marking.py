@@ -102,7 +102,7 @@ def without_marks(text: str) -> str:
     return "".join(text.split())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MARKED, st.sampled_from([0, 3]))
 def test_marking_takes_nothing_but_citation_marks(draft: str, count: int) -> None:
     passages: tuple[Ranked, ...] = SHELF.passages[:count]
