@@ -2,11 +2,12 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
+from seriatim.documents.sources import Named
 from seriatim.errors import LibraryError, ModelError
 from seriatim.models.generator import Generator, Message, Sampling, Usage
 from seriatim.models.opening import open_generator
@@ -87,7 +88,7 @@ def answer(
     library: Library,
     generator: Generator,
     *,
-    documents: Sequence[str] | None = None,
+    documents: Named | None = None,
     tokens: int = DEFAULT_TOKENS,
     passages: int | None = None,
     order: Order = "document",
@@ -131,7 +132,7 @@ def answer(
 
 def ask(
     question: str,
-    documents: str | Path | Iterable[str | Path],
+    documents: Named,
     *,
     library: str | Path | None = None,
     model: str | None = None,
@@ -142,9 +143,8 @@ def ask(
     `library` is the folder of the library to use, `model` a name, a `.gguf` path or a URL; further options as in
     `answer`.
     """
-    paths = [documents] if isinstance(documents, str | Path) else list(documents)
     with Library(library) as opened:
-        report = opened.add(paths)
+        report = opened.add(documents)
         if not report.documents:
             raise LibraryError("; ".join(reason for _, reason in report.failed) or "no documents were given")
         return ask_library(question, opened, model=model, documents=report.documents, **options)

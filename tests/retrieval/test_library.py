@@ -102,6 +102,27 @@ def test_documents_are_removed_by_name(library: Library, folder: Path) -> None:
         library.remove(["voyage.md"])
 
 
+def test_one_path_or_name_stands_without_a_list(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert names(library.add("voyage.md").added) == ["voyage.md"]
+    assert names(library.add(Path("orchard.txt")).added) == ["orchard.txt"]
+    found = library.search("crowns", documents="orchard.txt").passages
+    assert {Path(each.passage.document).name for each in found} == {"orchard.txt"}
+    assert names(library.remove("voyage.md")) == ["voyage.md"]
+    assert names(library.remove(Path("orchard.txt"))) == ["orchard.txt"]
+
+
+@pytest.mark.parametrize("named", [3, [3], None, b"voyage.md"])
+def test_what_names_no_document_is_wrong_use(library: Library, folder: Path, named: object) -> None:
+    library.add(folder)
+    for call in (library.add, library.remove):
+        with pytest.raises(UsageError, match="named by a str or a Path"):
+            call(named)  # type: ignore[arg-type]
+    assert len(library.documents()) == 2
+
+
 def test_an_unclear_name_removes_nothing(library: Library) -> None:
     library.add_document(Document("/a/notes.txt", "Some notes.", "1"))
     library.add_document(Document("/b/notes.txt", "Other notes.", "2"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from seriatim.documents.document import Document, page_at
 from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
 from seriatim.documents.reading import parse
-from seriatim.documents.sources import find_sources, read_source
+from seriatim.documents.sources import Named, find_sources, listed, read_source
 from seriatim.errors import DocumentError, LibraryError, ModelError, UsageError
 from seriatim.home import home
 from seriatim.retrieval import embedders, lexical, ranking, static
@@ -117,13 +117,13 @@ class Library:
     def close(self) -> None:
         self._store.close()
 
-    def add(self, paths: Iterable[str | Path], *, progress: Progress | None = None) -> AddReport:
-        """Take in files, folders, globs, or "-" for standard input.
+    def add(self, paths: Named, *, progress: Progress | None = None) -> AddReport:
+        """Take in files, folders, globs, or "-" for standard input; one, or a list of them.
 
         A file whose content is unchanged costs a hash; a changed one replaces its passages in one step; a file that
         is gone from a folder given here goes from the library. What cannot be read is reported, and the rest gets in.
         """
-        paths = list(paths)
+        paths = listed(paths)
         sources, problems = find_sources(paths)
         held = {stored.name: stored.sha256 for stored in self._store.documents()}
         done: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
@@ -151,13 +151,13 @@ class Library:
         """Take in a document that is already text; one of the same name is replaced."""
         self._store.put(self._indexed(document))
 
-    def remove(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Remove documents by name: the full one, or a path or file name that only one document has.
+    def remove(self, names: Named) -> tuple[str, ...]:
+        """Remove one document or several by name: the full one, or a path or file name that only one document has.
 
         Raises `LibraryError`, and removes nothing, where a name fits none or several.
         """
         known = [stored.name for stored in self._store.documents()]
-        found = tuple(dict.fromkeys(_resolve(name, known) for name in names))
+        found = tuple(dict.fromkeys(_resolve(name, known) for name in listed(names)))
         self._store.remove(found)
         return found
 
@@ -165,7 +165,7 @@ class Library:
         self,
         question: str,
         *,
-        documents: Sequence[str] | None = None,
+        documents: Named | None = None,
         tokens: int = DEFAULT_TOKENS,
         passages: int | None = None,
         order: Order = "document",
@@ -174,7 +174,8 @@ class Library:
     ) -> Context:
         """The passages that answer `question` best, within `tokens`, in reading order.
 
-        Where all the documents asked fit the budget, they come whole. `documents` limits the search by name. At
+        Where all the documents asked fit the budget, they come whole. `documents` limits the search by name, as in
+        `remove`. At
         effort "fast" static vectors and BM25 rank; "balanced" adds a dense embedder over the best candidates;
         "thorough" over every passage. Raises `UsageError` for a request that makes no sense, `LibraryError` where
         there is nothing to search.
@@ -270,10 +271,10 @@ class Library:
         lists, lengths = lexical.postings([passage.text for passage in pieces.passages])
         return Indexed(document, pieces.passages, static.embed_ids(pieces.token_ids), lists, lengths)
 
-    def _asked(self, names: Sequence[str] | None) -> list[Stored]:
+    def _asked(self, names: Named | None) -> list[Stored]:
         stored = self._store.documents()
         if names is not None:
-            wanted = {_resolve(name, [each.name for each in stored]) for name in names}
+            wanted = {_resolve(name, [each.name for each in stored]) for name in listed(names)}
             stored = [each for each in stored if each.name in wanted]
         if not any(each.passages for each in stored):
             raise LibraryError(f"there is nothing to search in {self.path}; add documents first: seriatim add PATH")
@@ -341,8 +342,9 @@ def _check_request(question: str, tokens: int, passages: int | None, order: str,
         raise UsageError(f"the effort is one of {', '.join(EFFORTS)}, not {effort!r}")
 
 
-def _resolve(name: str, known: Sequence[str]) -> str:
-    """The one known document that `name` stands for: its full name, its resolved path, or a path's ending."""
+def _resolve(named: str | Path, known: Sequence[str]) -> str:
+    """The one known document that `named` stands for: its full name, its resolved path, or a path's ending."""
+    name = str(named)
     if name in known:
         return name
     resolved = str(Path(name).expanduser().resolve())
