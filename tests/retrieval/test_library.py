@@ -1,7 +1,9 @@
 """A library keeps documents in step with their files and finds passages in them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,8 +184,11 @@ def test_a_budget_below_every_passage_says_what_to_allow(library: Library, folde
     ("options", "message"),
     [
         ({"question": "  "}, "question is empty"),
-        ({"tokens": 0}, "tokens must be at least 1"),
-        ({"passages": 0}, "passages must be at least 1"),
+        ({"question": None}, "question is empty"),
+        ({"tokens": 0}, "tokens must be a whole number, at least 1, not 0"),
+        ({"tokens": "many"}, "tokens must be a whole number, at least 1, not 'many'"),
+        ({"passages": 0}, "passages must be a whole number, at least 1, not 0"),
+        ({"passages": "2"}, "passages must be a whole number, at least 1, not '2'"),
         ({"order": "random"}, "one of document, relevance"),
         ({"effort": "lazy"}, "one of fast, balanced, thorough"),
     ],
@@ -194,6 +199,40 @@ def test_a_senseless_request_is_refused(
     library.add([folder])
     with pytest.raises(UsageError, match=message):
         library.search(**{"question": "Who?", **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"splitting": "words"}, "the splitting is one of sentences, tokens, not 'words'"),
+        ({"embedder": 3}, "an embedder is named by a str, not by 3"),
+    ],
+)
+def test_a_library_of_a_senseless_kind_is_not_made(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Library(tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_text_is_had_by_any_name_of_its_document(library: Library, folder: Path) -> None:
+    library.add(folder)
+    for name in ("voyage.md", folder / "voyage.md", str(folder / "voyage.md")):
+        assert library.document_text(name) == VOYAGE
+    with pytest.raises(LibraryError, match=r"holds no document nothing\.md; see"):
+        library.document_text("nothing.md")
+
+
+def test_a_closed_library_says_that_it_is(library: Library, folder: Path) -> None:
+    library.add(folder)
+    library.close()
+    for call in (library.documents, lambda: library.search("Who?"), lambda: library.add(folder)):
+        with pytest.raises(LibraryError, match="has been closed; open it again"):
+            call()
+
+
+def test_a_library_is_not_passed_between_threads(library: Library) -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(LibraryError, match="open it once in each thread"):
+        pool.submit(library.documents).result()
 
 
 def test_an_empty_library_says_what_to_do(library: Library) -> None:

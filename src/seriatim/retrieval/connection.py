@@ -62,6 +62,12 @@ def explained(path: Path) -> Iterator[None]:
 
 def _explanation(path: Path, error: sqlite3.Error) -> LibraryError:
     code = getattr(error, "sqlite_errorname", None) or ""
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return LibraryError(
+            f"the library {path.parent} has been closed; open it again with Library({str(path.parent)!r})"
+        )
+    if isinstance(error, sqlite3.ProgrammingError) and "thread" in str(error):
+        return LibraryError(f"the library {path.parent} was opened in another thread; open it once in each thread")
     if code.startswith("SQLITE_FULL") or code in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
         return LibraryError(
             f"the disk that holds {path.parent} is full; free some space and run the same command again. "

@@ -53,6 +53,8 @@ def open_embedder(name: str, *, progress: Progress | None = None) -> Embedder:
 
 def checked(name: str) -> str:
     """`name` as a library remembers it, a path in full; nothing is fetched. Raises `UsageError` for what names none."""
+    if not isinstance(name, str):
+        raise UsageError(f"an embedder is named by a str, not by {name!r}")
     if name == "static":
         return name
     if name.startswith(_ADDRESS):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
 
 from seriatim.documents.document import Document, page_at
 from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
@@ -22,9 +22,20 @@ from seriatim.retrieval.selection import ORDERS, Order, in_reading_order, within
 from seriatim.retrieval.store import Indexed, Store, Stored
 
 if TYPE_CHECKING:
-    from seriatim.answering import Answer
+    from seriatim.answering import Answer, AskOptions
+    from seriatim.models.generator import Generator
 
 DEFAULT_TOKENS = 1024
+
+
+class SearchOptions(TypedDict, total=False):
+    """How passages are searched for; `Library.search` explains them and has the defaults."""
+
+    tokens: int
+    passages: int | None
+    order: Order
+    effort: Effort
+    progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,8 @@ class Library:
     `path` defaults to `library` in Seriatim's home. `embedder` names the dense embedder (see `embedders`) and
     `splitting` how text is cut; the library remembers both and refuses others from then on (another embedder as soon as
     it keeps a vector).
-    Raises `LibraryError` where the folder cannot be used, or holds vectors of another embedder.
+    Raises `UsageError` for an embedder or a splitting that is none, `LibraryError` where the folder cannot be used, or
+    holds vectors of another embedder.
     """
 
     def __init__(
@@ -89,8 +101,10 @@ class Library:
     ) -> None:
         try:
             self.path = (Path(path) if path is not None else home() / "library").expanduser()
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:
             raise LibraryError(f"the library folder {path} cannot be found: {error}") from error
+        if splitting not in (None, *get_args(Splitting)):
+            raise UsageError(f"the splitting is one of {', '.join(get_args(Splitting))}, not {splitting!r}")
         embedder = embedders.checked(embedder) if embedder is not None else None
         self._store = Store(self.path)
         try:
@@ -180,7 +194,7 @@ class Library:
         "thorough" over every passage. Raises `UsageError` for a request that makes no sense, `LibraryError` where
         there is nothing to search.
         """
-        _check_request(question, tokens, passages, order, effort)
+        check_request(question, tokens=tokens, passages=passages, order=order, effort=effort)
         stored = self._asked(documents)
         stage = self._first_stage(stored)
         whole = passages is None and sum(each.tokens for each in stored) <= tokens
@@ -203,11 +217,18 @@ class Library:
             )
         return Context(question, in_reading_order(chosen, order), sum(each.passage.tokens for each in chosen))
 
-    def ask(self, question: str, **options: Any) -> "Answer":
-        """Answer `question` from the library; options as in `seriatim.ask`."""
+    def ask(
+        self,
+        question: str,
+        *,
+        model: "str | Path | Generator | None" = None,
+        documents: Named | None = None,
+        **options: Unpack["AskOptions"],
+    ) -> "Answer":
+        """Answer `question` from the library, or from some of its `documents`; the rest as in `seriatim.ask`."""
         from seriatim.answering import ask_library
 
-        return ask_library(question, self, **options)
+        return ask_library(question, self, model=model, documents=documents, **options)
 
     def documents(self) -> list[DocumentInfo]:
         """What the library holds, by name."""
@@ -221,12 +242,10 @@ class Library:
         ]  # fmt: skip
         return sorted(infos, key=lambda info: info.name)
 
-    def document_text(self, name: str) -> str:
-        """The text that a document's offsets count in."""
-        stored = self._store.find(name)
-        if stored is None:
-            raise LibraryError(f"the library holds no document {name}")
-        return self._store.text(stored)
+    def document_text(self, name: str | Path) -> str:
+        """The text that a document's offsets count in; the document is named as in `remove`."""
+        held = {stored.name: stored for stored in self._store.documents()}
+        return self._store.text(held[_resolve(name, list(held))])
 
     def page_at(self, name: str, offset: int) -> int | None:
         """The page, from 1, on which a character of a document stands; None where there are no pages, or no document
@@ -329,13 +348,21 @@ class Library:
         return [Ranked(passage, len(ranked) + place, 0.0) for place, passage in enumerate(rest, start=1)]
 
 
-def _check_request(question: str, tokens: int, passages: int | None, order: str, effort: str) -> None:
-    if not question.strip():
+def check_request(
+    question: object,
+    *,
+    tokens: object = DEFAULT_TOKENS,
+    passages: object = None,
+    order: object = "document",
+    effort: object = "balanced",
+) -> None:
+    """Raise `UsageError` for a request that makes no sense, before anything is done for it."""
+    if not isinstance(question, str) or not question.strip():
         raise UsageError("the question is empty; ask something")
-    if tokens < 1:
-        raise UsageError(f"tokens must be at least 1, not {tokens}")
-    if passages is not None and passages < 1:
-        raise UsageError(f"passages must be at least 1, not {passages}")
+    if not isinstance(tokens, int) or tokens < 1:
+        raise UsageError(f"tokens must be a whole number, at least 1, not {tokens!r}")
+    if passages is not None and (not isinstance(passages, int) or passages < 1):
+        raise UsageError(f"passages must be a whole number, at least 1, not {passages!r}")
     if order not in ORDERS:
         raise UsageError(f"the order is one of {', '.join(ORDERS)}, not {order!r}")
     if effort not in EFFORTS:
