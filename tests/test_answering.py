@@ -11,7 +11,7 @@ import pytest
 import seriatim
 from seriatim.answering import Answer, answer, fitted
 from seriatim.documents.document import Document
-from seriatim.errors import ModelError, UsageError
+from seriatim.errors import DocumentError, ModelError, UsageError
 from seriatim.models.generator import Piece, Sampling
 from seriatim.reflection.events import Event
 from seriatim.reflection.phases import Budgets
@@ -384,6 +384,11 @@ def test_a_senseless_request_is_refused_before_anything_is_done(
     with pytest.raises(UsageError, match=message):
         seriatim.ask(**request)  # type: ignore[arg-type]
     assert not (tmp_path / "new").exists()
+
+
+def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"^nowhere\.md: no such file or folder; \*\.pdf: matches no document"):
+        seriatim.ask(QUESTION, ["nowhere.md", "*.pdf"], library=tmp_path / "new")
 
 
 def test_a_library_answers_from_some_of_its_documents(library: Library) -> None:

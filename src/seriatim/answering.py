@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Unpack
 
 from seriatim.documents.sources import Named
-from seriatim.errors import LibraryError, ModelError, UsageError
+from seriatim.errors import DocumentError, ModelError, UsageError
 from seriatim.models.generator import Generator, Message, Sampling, Usage
 from seriatim.models.opening import open_generator
 from seriatim.reflection import grounding, phases
@@ -158,7 +158,7 @@ def ask(
     with Library(library) as opened:
         report = opened.add(documents)
         if not report.documents:
-            raise LibraryError("; ".join(reason for _, reason in report.failed) or "no documents were given")
+            raise DocumentError("; ".join(report.failures) or "no documents were given")
         return ask_library(question, opened, model=model, documents=report.documents, **options)
 
 

@@ -22,7 +22,11 @@ def add(
     embedder: EmbedderOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Keep documents in your library. Unchanged files cost nothing."""
+    """Keep documents in your library. Unchanged files cost nothing.
+
+    The exit status is 1 where a PATH gave no document; the others are kept. A file in a folder that cannot be read is
+    listed and does not count.
+    """
     from seriatim.cli.printing import print_json
     from seriatim.cli.screen import open_screen
     from seriatim.retrieval.library import Library
@@ -34,6 +38,8 @@ def add(
         print_json(asdict(report) | {"failed": failed, "documents": report.documents})
     else:
         _show_report(open_screen(sys.stdout), report)
+    if report.missing:
+        raise typer.Exit(1)
 
 
 @app.command("list")

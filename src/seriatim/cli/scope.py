@@ -89,7 +89,7 @@ def take_in(library: "Library", paths: Sequence[str]) -> "AddReport":
     """
     with progress_bar("Indexing") as update:
         report = library.add(paths, progress=update)
-    failures = [_failure(name, reason) for name, reason in report.failed]
+    failures = report.failures
     fatal = failures.pop() if failures and not (report.documents or report.removed) else None
     for failure in failures:
         notice(failure)
@@ -111,9 +111,3 @@ def documents_asked(library: "Library", paths: Sequence[str] | None) -> tuple[st
             "or keep some with: seriatim add PATH"
         )
     return None
-
-
-def _failure(name: str, reason: str) -> str:
-    from seriatim.documents.extraction import display_name
-
-    return reason if reason.startswith(display_name(name)) else f"{name}: {reason}"

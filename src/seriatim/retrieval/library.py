@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
 
 from seriatim.documents.document import Document, page_at
+from seriatim.documents.extraction import display_name, printable
 from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
 from seriatim.documents.reading import parse
 from seriatim.documents.sources import Named, find_sources, listed, read_source
@@ -42,8 +43,8 @@ class SearchOptions(TypedDict, total=False):
 class AddReport:
     """What became of the sources given to `Library.add`.
 
-    `documents` names all that those sources stand for and that the library now holds; `failed` pairs a name with the
-    reason.
+    `documents` names all that those sources stand for and that are now as in the library; `failed` pairs a name with
+    the reason. `missing` holds the paths, as they were given, that stand for none of the documents.
     """
 
     added: tuple[str, ...]
@@ -51,10 +52,18 @@ class AddReport:
     unchanged: tuple[str, ...]
     removed: tuple[str, ...]
     failed: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...]
 
     @property
     def documents(self) -> tuple[str, ...]:
         return (*self.added, *self.changed, *self.unchanged)
+
+    @property
+    def failures(self) -> list[str]:
+        """What failed, each in one line that names it."""
+        return [
+            reason if reason.startswith(display_name(name)) else f"{name}: {reason}" for name, reason in self.failed
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +147,11 @@ class Library:
         is gone from a folder given here goes from the library. What cannot be read is reported, and the rest gets in.
         """
         paths = listed(paths)
-        sources, problems = find_sources(paths)
+        found = [find_sources([path]) for path in paths]
+        sources = list(dict.fromkeys(source for named, _ in found for source in named))
         held = {stored.name: stored.sha256 for stored in self._store.documents()}
         done: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
-        failed = list(problems)
+        failed = list(dict.fromkeys(problem for _, problems in found for problem in problems))
         for number, source in enumerate(sources):
             name = str(source)
             if progress:
@@ -157,9 +167,16 @@ class Library:
         removed = _gone(held, paths, {str(source) for source in sources})
         if removed:
             self._store.remove(removed)
+        taken = {name for names in done.values() for name in names}
+        missing = [
+            printable(str(path))
+            for path, (named, _) in zip(paths, found, strict=True)
+            if taken.isdisjoint(map(str, named))
+        ]
         return AddReport(
-            tuple(done["added"]), tuple(done["changed"]), tuple(done["unchanged"]), tuple(removed), tuple(failed)
-        )
+            tuple(done["added"]), tuple(done["changed"]), tuple(done["unchanged"]),
+            tuple(removed), tuple(failed), tuple(missing),
+        )  # fmt: skip
 
     def add_document(self, document: Document) -> None:
         """Take in a document that is already text; one of the same name is replaced."""
