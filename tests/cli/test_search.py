@@ -103,9 +103,9 @@ def test_when_nothing_could_be_read_it_fails() -> None:
     ("arguments", "complaint"),
     [
         ((" ",), "the question is empty; ask something"),
-        (("x", "--tokens", "0"), "--tokens"),
-        (("x", "--passages", "0"), "--passages"),
-        (("x", "--tokens", "many"), "--tokens"),
+        (("x", "--tokens", "0"), "'--tokens': 0 is not a whole number of at least 1"),
+        (("x", "--passages", "0"), "'--passages': 0 is not a whole number of at least 1"),
+        (("x", "--tokens", "many"), "'--tokens': 'many' is not a whole number of at least 1"),
         (("x", "--order", "random"), "'random' is not one of 'document', 'relevance'"),
         (("x", "--effort", "some"), "'some' is not one of 'fast', 'balanced', 'thorough'"),
         ((), "Missing argument 'QUESTION'"),
@@ -119,6 +119,12 @@ def test_wrong_use_is_one_line_and_status_2(arguments: tuple[str, ...], complain
     assert complaint in done.stderr
     assert done.stderr.endswith("(see: seriatim search --help)\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_address_is_no_document() -> None:
+    done = seriatim("search", QUESTION, "--in", "https://example.org/voyage.pdf")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "seriatim: https://example.org/voyage.pdf: an address; download it and name the file\n"
 
 
 def test_control_characters_in_names_and_texts_do_not_reach_the_terminal(tmp_path: Path) -> None:

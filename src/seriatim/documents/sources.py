@@ -113,6 +113,8 @@ def _expand(named: str | Path, report: Report) -> Iterator[Path]:
             yield path.resolve()
     elif _WILDCARDS & set(str(path)):
         yield from _matches(path, report)
+    elif "://" in str(named):
+        report(named, "an address; download it and name the file")
     else:
         report(named, "no such file or folder")
 

@@ -36,6 +36,8 @@ def open_generator(
 
         address, _, served = wanted.partition("#")
         return Endpoint(address, served or None)
+    if "://" in wanted:
+        raise UsageError(f"{wanted} cannot be asked: the address of a model begins with http:// or https://")
     from seriatim.models.llamacpp import DEFAULT_CONTEXT_TOKENS, LlamaCpp
 
     # Models cut text into other tokens than passages are counted in, up to about twice as many.
