@@ -20,6 +20,19 @@ def test_add_says_what_became_of_each_file(papers: Path) -> None:
     assert seriatim("add", str(papers)).stdout == "2 documents unchanged\n"
 
 
+def test_a_guessed_encoding_is_told_once(papers: Path) -> None:
+    cat = papers / "cat.txt"
+    cat.write_bytes("吾輩は猫である。名前はまだ無い。".encode("shift_jis"))
+    first = seriatim("add", str(cat))
+    assert (first.returncode, first.stdout) == (0, f"added    {cat}\n")
+    assert first.stderr == (
+        "seriatim: cat.txt is not UTF-8; it was read as cp932, a guess: "
+        "where letters look wrong, save the file as UTF-8\n"
+    )
+    found = seriatim("search", "猫", "--in", str(cat), "--effort", "fast")
+    assert (found.stderr, "吾輩は猫である。" in found.stdout) == ("", True)
+
+
 def test_add_as_json(papers: Path) -> None:
     (papers / "empty.md").touch()
     done = seriatim("add", str(papers), "--json")

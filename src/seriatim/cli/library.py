@@ -27,12 +27,14 @@ def add(
     The exit status is 1 where a PATH gave no document; the others are kept. A file in a folder that cannot be read is
     listed and does not count.
     """
-    from seriatim.cli.printing import print_json
+    from seriatim.cli.printing import notice, print_json
     from seriatim.cli.screen import open_screen
     from seriatim.retrieval.library import Library
 
     with Library(library, embedder=embedder) as opened:
         report = take_in(opened, paths)
+        for note in opened.notes:
+            notice(note)
     if json:
         failed = [{"document": name, "reason": reason} for name, reason in report.failed]
         print_json(asdict(report) | {"failed": failed, "documents": report.documents})

@@ -299,7 +299,13 @@ class Library:
         sha256 = hashlib.sha256(data).hexdigest()
         if held == sha256:
             return "unchanged"
-        self._store.put(self._indexed(parse(name, data)))
+        document = parse(name, data)
+        self._store.put(self._indexed(document))
+        if document.guessed_encoding:
+            self.notes.append(
+                f"{display_name(name)} is not UTF-8; it was read as {document.guessed_encoding}, a guess: where "
+                "letters look wrong, save the file as UTF-8"
+            )
         return "added" if held is None else "changed"
 
     def _indexed(self, document: Document) -> Indexed:
