@@ -1,5 +1,6 @@
 """The main job from end to end: with a scripted model for each turn it can take, and with a real one."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -389,6 +390,16 @@ def test_a_senseless_request_is_refused_before_anything_is_done(
 def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"^nowhere\.md: no such file or folder; \*\.pdf: matches no document"):
         seriatim.ask(QUESTION, ["nowhere.md", "*.pdf"], library=tmp_path / "new")
+
+
+def test_standard_input_is_asked_about_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(VOYAGE.encode())))
+    result = seriatim.ask(
+        QUESTION, "-", library=tmp_path / "new", model=Scripted("Eleven crowns a barrel."), effort="fast", reflect=False
+    )
+    assert result.answer.startswith("Eleven crowns")
+    assert {each.passage.document for each in result.context.passages} == {"-"}
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_library_answers_from_some_of_its_documents(library: Library) -> None:

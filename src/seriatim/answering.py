@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Unpack
 
-from seriatim.documents.sources import Named
+from seriatim.documents.sources import Named, listed
 from seriatim.errors import DocumentError, ModelError, UsageError
 from seriatim.models.generator import Generator, Message, Sampling, Usage
 from seriatim.models.opening import open_generator
@@ -17,6 +17,7 @@ from seriatim.reflection.events import Event
 from seriatim.reflection.grounding import Citation
 from seriatim.reflection.phases import Budgets, Outcome
 from seriatim.reflection.prompts import DIRECT, REFLECTIVE, REFUSAL, conversation
+from seriatim.retrieval.asked import library_for
 from seriatim.retrieval.context import Context, Ranked, passage_dict
 from seriatim.retrieval.embedders import Progress
 from seriatim.retrieval.library import DEFAULT_TOKENS, Library, SearchOptions, check_request
@@ -148,15 +149,17 @@ def ask(
     model: str | Path | Generator | None = None,
     **options: Unpack[AskOptions],
 ) -> Answer:
-    """Answer `question` from `documents` (files, folders or globs), which are indexed first where they are new.
+    """Answer `question` from `documents`: files, folders or globs, indexed first where they are new and kept in the
+    library, or "-" for standard input, which is not kept.
 
     `library` is the folder of the library to use, `model` a name, a `.gguf` path, a URL or an open `Generator`;
     further options as in `answer`. Raises `UsageError` for a request that makes no sense, other `SeriatimError`
     subclasses for what fails.
     """
     _check_request(question, model, options)
-    with Library(library) as opened:
-        report = opened.add(documents)
+    paths = listed(documents)
+    with library_for(paths, library) as opened:
+        report = opened.add(paths)
         if not report.documents:
             raise DocumentError("; ".join(report.failures) or "no documents were given")
         return ask_library(question, opened, model=model, documents=report.documents, **options)

@@ -53,6 +53,25 @@ def test_standard_input_is_a_document() -> None:
     assert any("Aunt Ottilie" in passage["text"] for passage in passages)
 
 
+def test_standard_input_is_asked_about_once(kept: Path, papers: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "passing"))
+    (tmp_path / "passing").mkdir()
+    seriatim("add", "-", stdin=b"The Petrel was built at Aldmouth.")
+    before = seriatim("library", "list").stdout
+    for arguments, status in (((), 0), (("--in", str(papers)), 0), (("--in", "/nowhere"), 0), (("--tokens", "1"), 2)):
+        command = ("search", "Who planted the pears?", "--effort", "fast", "--in", "-", *arguments)
+        assert seriatim(*command, stdin=ORCHARD.encode()).returncode == status
+    assert seriatim("library", "list").stdout == before
+    assert "built at Aldmouth" in seriatim("search", "Where was she built?", "--effort", "fast").stdout
+    assert os.listdir(tmp_path / "passing") == []
+
+
+def test_other_documents_stay_for_questions_without_in(own_home: Path, papers: Path) -> None:
+    assert {passage["document"] for passage in found("--in", str(papers / "voyage.md"))["passages"]} == {
+        passage["document"] for passage in found()["passages"]
+    }
+
+
 def test_a_pipe_gets_plain_text_with_gaps_marked(papers: Path) -> None:
     done = seriatim("search", QUESTION, "--in", str(papers / "voyage.md"), "--effort", "fast", "--tokens", "200")
     assert done.stderr == ""

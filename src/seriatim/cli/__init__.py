@@ -27,7 +27,7 @@ def main() -> int:
         status = INTERRUPTED
     if status == INTERRUPTED:
         print(file=sys.stderr)  # the terminal has written ^C on whatever line it was
-        _say("stopped; what was indexed, embedded or downloaded until now is kept")
+        _say("stopped; what came into the library or was downloaded until now is kept")
     return status
 
 

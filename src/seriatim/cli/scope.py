@@ -33,8 +33,8 @@ InOption = Annotated[
     typer.Option(
         "--in",
         metavar="PATH",
-        help="Ask these documents only: a file, folder, glob or - for standard input. May be given several times; "
-        "what is new or changed is indexed first.",
+        help="Ask these documents only: a file, folder, glob or - for standard input. May be given several times. "
+        "What is new or changed is indexed first and stays in the library; standard input does not.",
         show_default=False,
     ),
 ]

@@ -108,10 +108,7 @@ class Library:
     def __init__(
         self, path: str | Path | None = None, *, embedder: str | None = None, splitting: Splitting | None = None
     ) -> None:
-        try:
-            self.path = (Path(path) if path is not None else home() / "library").expanduser()
-        except (RuntimeError, TypeError) as error:
-            raise LibraryError(f"the library folder {path} cannot be found: {error}") from error
+        self.path = library_folder(path)
         if splitting not in (None, *get_args(Splitting)):
             raise UsageError(f"the splitting is one of {', '.join(get_args(Splitting))}, not {splitting!r}")
         embedder = embedders.checked(embedder) if embedder is not None else None
@@ -369,6 +366,14 @@ class Library:
             if (passage.document, passage.index) not in seen
         ]
         return [Ranked(passage, len(ranked) + place, 0.0) for place, passage in enumerate(rest, start=1)]
+
+
+def library_folder(path: str | Path | None) -> Path:
+    """The folder of the library at `path`, by default `library` in Seriatim's home. Raises `LibraryError`."""
+    try:
+        return (Path(path) if path is not None else home() / "library").expanduser()
+    except (RuntimeError, TypeError) as error:
+        raise LibraryError(f"the library folder {path} cannot be found: {error}") from error
 
 
 def check_request(
