@@ -11,7 +11,7 @@ from seriatim.cli.scope import EmbedderOption, JsonOption, LibraryOption, kept, 
 
 if TYPE_CHECKING:
     from seriatim.cli.screen import Screen
-    from seriatim.retrieval.library import AddReport, DocumentInfo, LibraryStatus
+    from seriatim.retrieval.reports import AddReport, DocumentInfo, LibraryStatus
 
 app = typer.Typer(help="See and change what your library holds.", rich_markup_mode=None, no_args_is_help=True)
 

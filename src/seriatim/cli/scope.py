@@ -12,7 +12,8 @@ from seriatim.cli.progress import progress_bar
 from seriatim.errors import DocumentError, UsageError
 
 if TYPE_CHECKING:
-    from seriatim.retrieval.library import AddReport, Library
+    from seriatim.retrieval.library import Library
+    from seriatim.retrieval.reports import AddReport
 
 
 Order = Literal["document", "relevance"]

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
@@ -19,6 +18,7 @@ from seriatim.retrieval.context import Context, Ranked
 from seriatim.retrieval.embedders import Embedder, Progress
 from seriatim.retrieval.first_stage import FirstStage, Rows, Scores
 from seriatim.retrieval.ranking import EFFORTS, Effort
+from seriatim.retrieval.reports import AddReport, DocumentInfo, LibraryStatus
 from seriatim.retrieval.selection import ORDERS, Order, in_reading_order, within_budget
 from seriatim.retrieval.store import Indexed, Store, Stored
 
@@ -37,62 +37,6 @@ class SearchOptions(TypedDict, total=False):
     order: Order
     effort: Effort
     progress: Progress | None
-
-
-@dataclass(frozen=True, slots=True)
-class AddReport:
-    """What became of the sources given to `Library.add`.
-
-    `documents` names all that those sources stand for and that are now as in the library; `failed` pairs a name with
-    the reason. `missing` holds the paths, as they were given, that stand for none of the documents.
-    """
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    removed: tuple[str, ...]
-    failed: tuple[tuple[str, str], ...]
-    missing: tuple[str, ...]
-
-    @property
-    def documents(self) -> tuple[str, ...]:
-        return (*self.added, *self.changed, *self.unchanged)
-
-    @property
-    def failures(self) -> list[str]:
-        """What failed, each in one line that names it."""
-        return [
-            reason if reason.startswith(display_name(name)) else f"{name}: {reason}" for name, reason in self.failed
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentInfo:
-    """A document of the library. `embedded` counts the passages whose dense vector is kept."""
-
-    name: str
-    sha256: str
-    added_at: str
-    characters: int
-    tokens: int
-    pages: int | None
-    passages: int
-    embedded: int
-
-
-@dataclass(frozen=True, slots=True)
-class LibraryStatus:
-    """The library as a whole."""
-
-    path: str
-    documents: int
-    passages: int
-    embedded: int
-    tokens: int
-    bytes: int
-    splitting: str
-    static_embedder: str
-    embedder: str | None
 
 
 class Library:
