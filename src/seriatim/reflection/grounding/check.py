@@ -73,11 +73,6 @@ class Grounding:
     citations: tuple[Citation, ...] = ()
     unsupported: tuple[Unsupported, ...] = ()
 
-    @property
-    def failed(self) -> tuple[Unsupported, ...]:
-        """The unsupported facts that no corrected citation mends: a reason to reflect."""
-        return tuple(each for each in self.unsupported if not each.found_in)
-
 
 def check(draft: str, question: str, passages: Sequence[Ranked]) -> Grounding:
     """Check every claim of `draft`, an answer to `question` that cites `passages` by their place from 1, as in [2].
