@@ -57,7 +57,10 @@ DEVELOPMENT = (
     Draft(TRAIN, "May 1st", cites=("bistritz",)),
     Draft(TRAIN, "On 4 May [{bistritz}].", wrong=("4 May",)),
     Draft("Is Starbuck a Quaker?", "Yes, he is [{starbuck}]."),
-    Draft("Is Starbuck a Quaker?", "No."),
+    Draft("Is Starbuck a Quaker?", "Yes.", cites=("starbuck",)),
+    Draft("Is Starbuck a Quaker?", "No.", cites=("starbuck",)),
+    Draft("Does Starbuck drink tea?", "No, he does not.", cites=("starbuck",)),
+    Draft("Does the Emperor drink tea?", "Yes, he does.", wrong=("Yes, he does",)),
     # Sentences.
     Draft(COFFIN, "Queequeg's coffin becomes a life-buoy [{rig}].", cites=("rig",)),
     Draft(COFFIN, "The carpenter turns it into a life-buoy for the ship [{caulk}].", cites=("caulk",)),

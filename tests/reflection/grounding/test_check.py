@@ -109,6 +109,19 @@ def test_a_name_may_stand_for_a_pronoun() -> None:
     assert [citation.passage for citation in grounding.citations] == [3]
 
 
+def test_what_a_passage_says_in_another_form_of_the_verb_cites_it() -> None:
+    texts = ["Renfield was sick. He has eaten his birds; he just took and ate them raw!", "Renfield was quiet."]
+    passages = [one_passage(text, number) for number, text in enumerate(texts, 1)]
+    grounding = check("He eats his birds.", "What does Renfield eat?", passages)
+    assert [(citation.passage, citation.supported) for citation in grounding.citations] == [(1, True)]
+
+
+def test_an_answer_that_rests_on_no_passage_is_not_supported() -> None:
+    grounding = check("Yes, it does.", "Does it rain in Lima?", [one_passage("The ship had three boats.")])
+    assert [claim.supported for claim in grounding.claims] == [False]
+    assert [fact.kind for fact in failed(grounding)] == ["claim"]
+
+
 def test_small_numbers_are_wrong_only_where_the_passage_counts_otherwise() -> None:
     passages = [one_passage("The ship had three boats and a captain. On the second day she sank.")]
     assert check("The ship had three boats [1].", "Describe the ship.", passages).unsupported == ()

@@ -86,7 +86,8 @@ def check(draft: str, question: str, passages: Sequence[Ranked]) -> Grounding:
       offers as a choice.
     - A claim with none of these is judged by its content words, unless it denies something; one with nothing of its
       own passes.
-    - A claim without a citation gets the passages that hold its facts, or speak of it most.
+    - A claim without a citation gets the passages that hold its facts, or speak most of it and of what was asked.
+    - Where no claim has a passage to rest on in the end, none of them is supported.
 
     A refusal to answer is never at fault. It never raises, whatever the text.
     """
@@ -94,7 +95,10 @@ def check(draft: str, question: str, passages: Sequence[Ranked]) -> Grounding:
         return Grounding(tuple(Checked(claim, (), True) for claim in claims_of(draft)))
     known = asked(question, " ".join(PurePath(p.passage.document).stem for p in passages))
     evidence = Evidence(passages)
-    verdicts = [_Judgement(claim, known, evidence).verdict() for claim in claims_of(draft)]
+    judgements = [_Judgement(claim, known, evidence) for claim in claims_of(draft)]
+    verdicts = [judgement.verdict() for judgement in judgements]
+    if not any(citations or faults for _, citations, faults in verdicts):
+        verdicts = [judgement.groundless() for judgement in judgements]
     citations = dict.fromkeys(citation for _, cited, _ in verdicts for citation in cited)
     unsupported = tuple(fault for _, _, faults in verdicts for fault in faults)
     return Grounding(tuple(checked for checked, _, _ in verdicts), tuple(citations), unsupported)
@@ -130,6 +134,11 @@ class _Judgement:
         supported = all(fault.found_in for fault in faults)
         citations = [self._citation(number, supported) for number in passages]
         return Checked(self.claim, passages, supported), citations, faults + self._faults_of_citations(passages)
+
+    def groundless(self) -> tuple[Checked, list[Citation], list[Unsupported]]:
+        """The verdict in an answer that rests on no passage at all."""
+        says = bool(self.plain) and not self.refuses
+        return Checked(self.claim, (), not says), [], [self._fault_of_claim(())] if says else []
 
     def _faults_of_facts(self) -> list[Unsupported]:
         faults = []
@@ -182,13 +191,21 @@ class _Judgement:
     def _faults_of_words(self) -> list[Unsupported]:
         if not self.new.weights or self.denies or self.verbatim:
             return []
+        supporting = self._supporting()
+        if any(self._says(n) for n in self.cited) or (not self.cited and supporting):
+            return []
+        return [self._fault_of_claim(tuple(supporting[:_MOST_ADDED]))]
+
+    def _fault_of_claim(self, found_in: tuple[int, ...]) -> Unsupported:
+        fact = Fact("claim", self.plain, self.claim.start, self.claim.end)
+        return Unsupported(fact, self.plain, self.cited, found_in)
+
+    def _supporting(self) -> list[int]:
+        """The passages that say what is new in the claim, the best first."""
         supporting = [n for n in self._likeliest(self.new) if self._says(n)]
         if self.cited or len(self.new.weights) <= _FEW:
             supporting = [n for n in supporting if self._is_asked_of(n)]
-        if any(self._says(n) for n in self.cited) or (not self.cited and supporting):
-            return []
-        fact = Fact("claim", self.plain, self.claim.start, self.claim.end)
-        return [Unsupported(fact, self.plain, self.cited, tuple(supporting[:_MOST_ADDED]))]
+        return supporting
 
     def _says(self, number: int) -> bool:
         """Whether the new content words of the claim, or most of many, stand together in a passage."""
@@ -198,7 +215,7 @@ class _Judgement:
         if len(self.new.weights) >= _MANY:
             share = self.new.share(self.evidence.sources[number - 1].stems)
         else:
-            _, share = self.evidence.best_window(number, self.new)
+            share = self._share(number, self.new)
         return share >= needed - 1e-9
 
     def _is_asked_of(self, number: int) -> bool:
@@ -246,13 +263,24 @@ class _Judgement:
 
     def _automatic(self, faults: list[Unsupported]) -> list[int]:
         """The passage for a claim without facts: the one that says it, else one that speaks enough of it."""
+        if not self.plain:
+            return []
         if self.verbatim:
             return [max(self.verbatim, key=lambda n: (self.context.share(self.evidence.sources[n - 1].stems), -n))]
         if faults:
             return list(faults[0].found_in[:1])
-        ranked = [(self.evidence.best_window(n, self.context)[1], n) for n in self._likeliest(self.context)]
-        said = [(share, n) for share, n in ranked if self.evidence.best_window(n, self.about)[1] >= _AUTOMATIC]
-        return [max(said, key=lambda pair: (pair[0], -pair[1]))[1]] if said else []
+        if self.new.weights and not self.denies:
+            speaking = self._supporting()
+        elif self.about.weights and not self.denies:
+            speaking = [n for n in self._likeliest(self.context) if self._share(n, self.about) >= _AUTOMATIC]
+        else:  # "Yes" says all that was asked; what a "no" denies may stand nowhere, but what it is about does
+            least = _RELATED if self.denies else _AUTOMATIC
+            speaking = [n for n in self._likeliest(self.context) if self._share(n, self.context) >= least]
+        return [max(speaking, key=lambda n: (self._share(n, self.context), -n))] if speaking else []
+
+    def _share(self, number: int, wanted: Wanted) -> float:
+        """How much of `wanted` stands together in a passage."""
+        return self.evidence.best_window(number, wanted)[1]
 
     def _faults_of_citations(self, passages: tuple[int, ...]) -> list[Unsupported]:
         end = self.claim.marks[-1].end if self.claim.marks else self.claim.end
