@@ -19,6 +19,7 @@ from tests.reflection.grounding.drafts import (
     HELD_OUT,
     LAY,
     LEG,
+    OF_WHOM,
     OWNERS,
     RESCUE,
     Draft,
@@ -45,7 +46,7 @@ def one_passage(text: str, number: int = 1) -> Ranked:
     return Ranked(Passage("notes.txt", number, 0, len(text), None, text, 1), number, 1.0)
 
 
-@pytest.mark.parametrize("draft", [*DEVELOPMENT, *HELD_OUT, *BY_A_MODEL], ids=lambda draft: draft.text[:60])
+@pytest.mark.parametrize("draft", [*DEVELOPMENT, *HELD_OUT, *BY_A_MODEL, *OF_WHOM], ids=lambda draft: draft.text[:60])
 def test_answers(draft: Draft) -> None:
     grounding = checked(draft)
     wrong = [fact.text for fact in failed(grounding)]
