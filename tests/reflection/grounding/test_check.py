@@ -2,6 +2,7 @@
 
 import re
 import time
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -80,6 +81,25 @@ def test_a_citation_shows_the_sentence_that_matters() -> None:
     assert citation.quote.startswith("It turned out to be Captain Bildad")
     assert citation.quote.endswith("in the ship.")
     assert citation.supported
+
+
+def test_citations_that_share_words_are_one() -> None:
+    text = "The ship had three boats. Her captain was Peleg. Later she sank off Japan. Nobody saw it."
+    draft = "Peleg was her captain [1]. Three boats belonged to the ship, and her captain was Peleg [1]. She sank [1]."
+    grounding = check(draft, "What happened?", [one_passage(text)])
+    assert [citation.quote for citation in grounding.citations] == [
+        "The ship had three boats. Her captain was Peleg.",
+        "Later she sank off Japan.",
+    ]
+
+
+def test_a_supported_citation_stands_for_a_doubtful_one_of_the_same_words() -> None:
+    draft = "The captain was Krasnov [1]. The captain was Peleg [1]."
+    grounding = check(draft, "Who was the captain?", [one_passage("Her captain was Peleg.")])
+    assert [claim.supported for claim in grounding.claims] == [False, True]
+    assert [(citation.quote, citation.supported) for citation in grounding.citations] == [
+        ("Her captain was Peleg.", True)
+    ]
 
 
 def test_a_wrong_citation_is_corrected() -> None:
@@ -170,6 +190,8 @@ def test_any_text(draft: str, question: str, texts: list[str]) -> None:
         passage = passages[citation.passage - 1].passage
         assert passage.start <= citation.start <= citation.end <= passage.end
         assert passage.text[citation.start - passage.start : citation.end - passage.start] == citation.quote
+    for one, other in combinations(grounding.citations, 2):
+        assert one.passage != other.passage or one.end <= other.start
     for fault in grounding.unsupported:
         assert 0 <= fault.fact.start <= fault.fact.end <= len(draft)
         assert all(1 <= number <= len(passages) for number in (*fault.cited, *fault.found_in))

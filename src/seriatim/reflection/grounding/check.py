@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from seriatim.reflection.grounding.claims import Claim, claims_of
@@ -99,9 +99,24 @@ def check(draft: str, question: str, passages: Sequence[Ranked]) -> Grounding:
     verdicts = [judgement.verdict() for judgement in judgements]
     if not any(citations or faults for _, citations, faults in verdicts):
         verdicts = [judgement.groundless() for judgement in judgements]
-    citations = dict.fromkeys(citation for _, cited, _ in verdicts for citation in cited)
+    citations = _without_overlaps([citation for _, cited, _ in verdicts for citation in cited], evidence)
     unsupported = tuple(fault for _, _, faults in verdicts for fault in faults)
-    return Grounding(tuple(checked for checked, _, _ in verdicts), tuple(citations), unsupported)
+    return Grounding(tuple(checked for checked, _, _ in verdicts), citations, unsupported)
+
+
+def _without_overlaps(citations: list[Citation], evidence: Evidence) -> tuple[Citation, ...]:
+    """`citations`, those that share words joined into one; where only one of two is supported, it stands for both."""
+    kept: list[Citation] = []
+    for each in sorted(dict.fromkeys(citations), key=lambda citation: not citation.supported):
+        shared = [c for c in kept if c.passage == each.passage and c.start < each.end and each.start < c.end]
+        if any(c.supported != each.supported for c in shared):
+            continue
+        start, end = min(c.start for c in [*shared, each]), max(c.end for c in [*shared, each])
+        passage = evidence.sources[each.passage - 1].passage
+        quote = passage.text[start - passage.start : end - passage.start]
+        kept = [c for c in kept if c not in shared] + [replace(each, start=start, end=end, quote=quote)]
+    order = list(dict.fromkeys(citation.passage for citation in citations))
+    return tuple(sorted(kept, key=lambda citation: (order.index(citation.passage), citation.start)))
 
 
 class _Judgement:
