@@ -83,6 +83,39 @@ def test_a_citation_shows_the_sentence_that_matters() -> None:
     assert citation.supported
 
 
+MARKDOWN = """The lake in figures. All of them are of 1885:
+
+| Sennet Water | in 1885 |
+|---|---|
+| Greatest depth, at No. 5. The Gullet | 68 feet |
+| Mean depth | 24 feet |
+| Area | 31 acres |
+
+The depth was sounded twice.
+"""
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+@pytest.mark.parametrize("text", [MARKDOWN, re.sub(r"\|---.*\n", "", re.sub(r"(?m)^\| | \|$", "", MARKDOWN))])
+def test_of_a_table_the_row_is_quoted(text: str, line_break: str) -> None:
+    passages = [one_passage(text.replace("\n", line_break))]
+
+    def quote(draft: str) -> str:
+        [citation] = check(draft, "What are the figures?", passages).citations
+        return citation.quote
+
+    assert quote("The greatest depth is 68 feet.") == "Greatest depth, at No. 5. The Gullet | 68 feet"
+    assert quote("The mean depth, 24 feet.") == "Mean depth | 24 feet"
+    assert quote('It says "Greatest depth at No. 5".') == "Greatest depth, at No. 5. The Gullet | 68 feet"
+    assert quote("It was sounded twice.") == "The depth was sounded twice."
+
+
+def test_a_bar_in_prose_makes_no_table() -> None:
+    text = "The chance of rain is written\np(rain | cloud) by those who\nmeasure it. They are few."
+    [citation] = check("Rain is written by those who measure it.", "What?", [one_passage(text)]).citations
+    assert citation.quote == text.removesuffix(" They are few.")
+
+
 def test_citations_that_share_words_are_one() -> None:
     text = "The ship had three boats. Her captain was Peleg. Later she sank off Japan. Nobody saw it."
     draft = "Peleg was her captain [1]. Three boats belonged to the ship, and her captain was Peleg [1]. She sank [1]."
@@ -174,7 +207,7 @@ def test_escaped_tags_in_a_quotation() -> None:
 
 
 PIECES = 'Ahab whale whales 1851 twelve 12.5% “Call me” the of not [1] [2,9] [77] Nantucket, 3 May boats. - 1. ‘ ’ " …'
-WORDS = st.sampled_from([*re.split(" ", PIECES), "\n", "\r\n", "\n\n"])
+WORDS = st.sampled_from([*re.split(" ", PIECES), "\n", "\r\n", "\n\n", "\n| 12 | whale |"])
 TEXTS = st.text(max_size=120) | st.lists(WORDS, max_size=30).map(" ".join)
 
 

@@ -340,4 +340,4 @@ class _Judgement:
         spans = [s for fact in here if fact.fact.kind == "quotation" for s in self.evidence.spans(number, fact)]
         if spans:
             return self.evidence.covering(number, (min(a for a, _ in spans), max(b for _, b in spans)))
-        return self.evidence.best_window(number, self.context, here)[0]
+        return self.evidence.best_quote(number, self.context, here)

@@ -1,12 +1,14 @@
 """The passages, prepared for looking things up: where facts stand, and which sentences speak of a claim."""
 
 import math
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import pairwise
 from pathlib import PurePath
 
 from seriatim.documents.document import Passage
@@ -19,6 +21,9 @@ from seriatim.retrieval.context import Ranked
 
 Span = tuple[int, int]
 
+# Rows of a table, as Markdown has them or as they are taken out of other formats; a bar in one line alone makes none.
+_TABLE = re.compile(r"(?:^(?:[ \t]*\||[^|\r\n]*[^|\s] \| )[^\r\n]*(?:\r?\n|\Z)){2,}", re.MULTILINE)
+_ROW = re.compile(r"[^\r\n]+(?:\r?\n|\Z)")
 _WINDOW = 3
 _NEAR = 2
 _DERIVED = 2  # letters by which "Nantucketer" may go on beyond "Nantucket"
@@ -42,9 +47,28 @@ class Source:
         return sentence_spans(self.passage.text)
 
     @cached_property
+    def quotable(self) -> list[Span]:
+        """The sentences, but each row of a table whole and apart; a partition of the text too."""
+        text = self.passage.text
+        rows = [row.span() for table in _TABLE.finditer(text) for row in _ROW.finditer(text, *table.span())]
+        if not rows:
+            return self.sentences
+        starts = [start for start, _ in rows]
+        cuts = {end for _, end in self.sentences if not _is_inside(end, rows, starts)}
+        return list(pairwise(sorted({0, *cuts, *(at for row in rows for at in row)})))
+
+    @cached_property
     def sentence_stems(self) -> list[frozenset[str]]:
         """The stems of the words of each sentence."""
-        starts = [start for start, _ in self.sentences]
+        return self._stems_in(self.sentences)
+
+    @cached_property
+    def quotable_stems(self) -> list[frozenset[str]]:
+        """The stems of the words of each of the `quotable` spans."""
+        return self._stems_in(self.quotable)
+
+    def _stems_in(self, spans: list[Span]) -> list[frozenset[str]]:
+        starts = [start for start, _ in spans]
         found: list[set[str]] = [set() for _ in starts]
         for word, at in zip(self.words.folded, self.words.starts, strict=True):
             found[bisect_right(starts, at) - 1].add(self._stem[word])
@@ -225,21 +249,35 @@ class Evidence:
         found = {n: source.parts([squashed]) for n, source in enumerate(self.sources, 1)}
         return {n: span for n, span in found.items() if span}
 
-    def best_window(self, number: int, wanted: Wanted, facts: Sequence[Checkable] = ()) -> tuple[Span, float]:
+    def best_window(self, number: int, wanted: Wanted) -> tuple[Span, float]:
         """The one to three sentences of passage `number` that speak most of a claim, and how much of it (0 to 1).
 
         A sentence more must earn its place: by a fact, or by a good part of the claim's words.
         """
         source = self.sources[number - 1]
-        sentences = source.sentences
+        return self._best(source, source.sentences, source.sentence_stems, wanted, [])
+
+    def best_quote(self, number: int, wanted: Wanted, facts: Sequence[Checkable]) -> Span:
+        """The same with as many of `facts` as can be, for a person to read: of a table, its rows."""
+        source = self.sources[number - 1]
+        held = [_held(source.quotable, self.spans(number, fact)) for fact in facts]
+        return self._best(source, source.quotable, source.quotable_stems, wanted, held)[0]
+
+    def _best(
+        self,
+        source: Source,
+        sentences: list[Span],
+        stems: list[frozenset[str]],
+        wanted: Wanted,
+        held: list[list[Span]],
+    ) -> tuple[Span, float]:
         if not sentences:
             return (0, 0), 0.0
-        held = [_held(sentences, self.spans(number, fact)) for fact in facts]
         best, best_score, best_share = (0, 1), -1.0, 0.0
         for first in range(len(sentences)):
             union: frozenset[str] = frozenset()
             for last in range(first, min(first + _WINDOW, len(sentences))):
-                union |= source.sentence_stems[last]
+                union |= stems[last]
                 share = wanted.share(union) if wanted.weights else 0.0
                 inside = sum(1 for where in held if any(first <= a and b <= last for a, b in where))
                 score = inside + share - 0.12 * (last - first)
@@ -262,17 +300,22 @@ class Evidence:
         return not named and not PERSONAL_PRONOUNS.isdisjoint(words.folded)
 
     def covering(self, number: int, span: Span) -> Span:
-        """The whole sentences of passage `number` in which `span` stands."""
+        """The whole sentences, or rows of a table, of passage `number` in which `span` stands."""
         source = self.sources[number - 1]
-        starts = [start for start, _ in source.sentences]
+        starts = [start for start, _ in source.quotable]
         first, last = (max(0, bisect_right(starts, at) - 1) for at in (span[0], max(span[0], span[1] - 1)))
-        return self._trimmed(source, (starts[first], source.sentences[last][1]))
+        return self._trimmed(source, (starts[first], source.quotable[last][1]))
 
     def _trimmed(self, source: Source, span: Span) -> Span:
         text = source.passage.text[span[0] : span[1]]
-        stripped = text.strip()
-        start = span[0] + len(text) - len(text.lstrip())
+        stripped = text.strip().strip("| \t\r\n")
+        start = span[0] + text.find(stripped)
         return (start, start + len(stripped)) if stripped else span
+
+
+def _is_inside(at: int, rows: list[Span], starts: list[int]) -> bool:
+    index = bisect_right(starts, at) - 1
+    return index >= 0 and rows[index][0] < at < rows[index][1]
 
 
 def _is_derived(word: str, other: str) -> bool:
