@@ -1,5 +1,6 @@
 """The main job from end to end: with a scripted model for each turn it can take, and with a real one."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 import seriatim
 from seriatim.answering import Answer, answer, fitted
 from seriatim.documents.document import Document
-from seriatim.errors import ModelError
+from seriatim.errors import DocumentError, ModelError, UsageError
 from seriatim.models.generator import Piece
 from seriatim.reflection.events import Event
 from seriatim.reflection.phases import Budgets
@@ -361,6 +362,51 @@ def test_a_citation_names_the_page_of_its_quote(tmp_path: Path) -> None:
     (passage,) = result.context.passages
     assert passage.passage.page == 1
     assert [(each.page, each.start) for each in result.citations] == [(2, len(first))]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"toknes": 300},
+            "ask has no option toknes; its options are tokens, passages, order, effort, progress, reflect",
+        ),
+        ({"tokens": "many"}, "tokens must be a whole number"),
+        ({"budgets": 300}, r"budgets must be a seriatim\.reflection\.phases\.Budgets, not 300"),
+        ({"model": 3}, "the model is a name, a path, a URL or a Generator, not 3"),
+        ({"question": ""}, "the question is empty"),
+    ],
+)
+def test_a_senseless_request_is_refused_before_anything_is_done(
+    tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    file = tmp_path / "voyage.md"
+    file.write_text(VOYAGE)
+    request = {"question": QUESTION, "documents": file, "library": tmp_path / "new", **options}
+    with pytest.raises(UsageError, match=message):
+        seriatim.ask(**request)  # type: ignore[arg-type]
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"^nowhere\.md: no such file or folder; \*\.pdf: matches no document"):
+        seriatim.ask(QUESTION, ["nowhere.md", "*.pdf"], library=tmp_path / "new")
+
+
+def test_standard_input_is_asked_about_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(VOYAGE.encode())))
+    result = seriatim.ask(
+        QUESTION, "-", library=tmp_path / "new", model=Scripted("Eleven crowns a barrel."), effort="fast", reflect=False
+    )
+    assert result.answer.startswith("Eleven crowns")
+    assert {each.passage.document for each in result.context.passages} == {"-"}
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_library_answers_from_some_of_its_documents(library: Library) -> None:
+    result = library.ask(QUESTION, model=Scripted("Eleven crowns a barrel."), documents="voyage.md", reflect=False)
+    assert {Path(each.passage.document).name for each in result.context.passages} == {"voyage.md"}
+    assert result.answer.startswith("Eleven crowns")
 
 
 @pytest.mark.model

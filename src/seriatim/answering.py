@@ -2,12 +2,14 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+from typing import Unpack
 
-from seriatim.errors import LibraryError, ModelError
+from seriatim.documents.sources import Named, listed
+from seriatim.errors import DocumentError, ModelError, UsageError
 from seriatim.models.generator import Generator, Message, Usage
 from seriatim.models.opening import open_generator
 from seriatim.reflection import grounding, phases
@@ -15,9 +17,10 @@ from seriatim.reflection.events import Event
 from seriatim.reflection.grounding import Citation
 from seriatim.reflection.phases import Budgets, Outcome
 from seriatim.reflection.prompts import DIRECT, REFLECTIVE, REFUSAL, conversation
+from seriatim.retrieval.asked import library_for
 from seriatim.retrieval.context import Context, Ranked, passage_dict
 from seriatim.retrieval.embedders import Progress
-from seriatim.retrieval.library import DEFAULT_TOKENS, Library
+from seriatim.retrieval.library import DEFAULT_TOKENS, Library, SearchOptions, check_request
 from seriatim.retrieval.ranking import Effort
 from seriatim.retrieval.selection import Order
 from seriatim.sampling import Sampling
@@ -25,6 +28,15 @@ from seriatim.sampling import Sampling
 DEFAULT_BUDGETS = Budgets()
 # Small models repeat themselves without end when nothing discourages it.
 GREEDY = Sampling(temperature=0.0, repeat_penalty=1.1)
+
+
+class AskOptions(SearchOptions, total=False):
+    """How a question is answered: how passages are searched for, and what the model does with them; `answer` has the
+    defaults."""
+
+    reflect: bool
+    budgets: Budgets
+    sampling: Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,7 @@ def answer(
     library: Library,
     generator: Generator,
     *,
-    documents: Sequence[str] | None = None,
+    documents: Named | None = None,
     tokens: int = DEFAULT_TOKENS,
     passages: int | None = None,
     order: Order = "document",
@@ -132,39 +144,65 @@ def answer(
 
 def ask(
     question: str,
-    documents: str | Path | Iterable[str | Path],
+    documents: Named,
     *,
     library: str | Path | None = None,
-    model: str | None = None,
-    **options: object,
+    model: str | Path | Generator | None = None,
+    **options: Unpack[AskOptions],
 ) -> Answer:
-    """Answer `question` from `documents` (files, folders or globs), which are indexed first where they are new.
+    """Answer `question` from `documents`: files, folders or globs, indexed first where they are new and kept in the
+    library, or "-" for standard input, which is not kept.
 
-    `library` is the folder of the library to use, `model` a name, a `.gguf` path or a URL; further options as in
-    `answer`.
+    `library` is the folder of the library to use, `model` a name, a `.gguf` path, a URL or an open `Generator`;
+    further options as in `answer`. Raises `UsageError` for a request that makes no sense, other `SeriatimError`
+    subclasses for what fails.
     """
-    paths = [documents] if isinstance(documents, str | Path) else list(documents)
-    with Library(library) as opened:
+    _check_request(question, model, options)
+    paths = listed(documents)
+    with library_for(paths, library) as opened:
         report = opened.add(paths)
         if not report.documents:
-            raise LibraryError("; ".join(reason for _, reason in report.failed) or "no documents were given")
+            raise DocumentError("; ".join(report.failures) or "no documents were given")
         return ask_library(question, opened, model=model, documents=report.documents, **options)
 
 
-def ask_library(question: str, library: Library, *, model: str | Generator | None = None, **options: object) -> Answer:
+def ask_library(
+    question: str,
+    library: Library,
+    *,
+    model: str | Path | Generator | None = None,
+    documents: Named | None = None,
+    **options: Unpack[AskOptions],
+) -> Answer:
     """Answer `question` from an open library, with a model that is open already or is opened by name for this call."""
-    if model is None or isinstance(model, str):
-        tokens = options.get("tokens", DEFAULT_TOKENS)
-        generator = open_generator(model, passage_tokens=tokens if isinstance(tokens, int) else DEFAULT_TOKENS)
+    _check_request(question, model, options)
+    if model is None or isinstance(model, str | Path):
+        generator = open_generator(
+            None if model is None else str(model), passage_tokens=options.get("tokens", DEFAULT_TOKENS)
+        )
     else:
         generator = model
     try:
-        *_, last = answer(question, library, generator, **options)  # type: ignore[arg-type]
+        *_, last = answer(question, library, generator, documents=documents, **options)
     finally:
         if generator is not model:
             generator.close()
     result: Answer = last.data
     return result
+
+
+def _check_request(question: str, model: object, options: AskOptions) -> None:
+    """Raise `UsageError` for a request that makes no sense, before documents are indexed and a model is opened."""
+    known = AskOptions.__annotations__
+    if unknown := [name for name in options if name not in known]:
+        raise UsageError(f"ask has no option {', '.join(unknown)}; its options are {', '.join(known)}")
+    if not (model is None or isinstance(model, str | Path) or hasattr(model, "stream")):
+        raise UsageError(f"the model is a name, a path, a URL or a Generator, not {model!r}")
+    for name, kind in (("budgets", Budgets), ("sampling", Sampling)):
+        if not isinstance(options.get(name, kind()), kind):
+            raise UsageError(f"{name} must be a {kind.__module__}.{kind.__name__}, not {options.get(name)!r}")
+    retrieval = {name: value for name, value in options.items() if name in ("tokens", "passages", "order", "effort")}
+    check_request(question, **retrieval)
 
 
 def fitted(context: Context, generator: Generator, instruction: str, budgets: Budgets) -> tuple[Context, list[Message]]:

@@ -1,15 +1,18 @@
 import json
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
 from tests.cli.terminal import SERIATIM, in_terminal, seriatim, without_controls
 from tests.models.chat_server import ChatServer, Script, chat_server
+from tests.retrieval.conftest import VOYAGE
 
 QUESTION = "What did a barrel of oil sell for?"
 
@@ -94,16 +97,35 @@ def test_an_unknown_model_is_wrong_use(kept: Path) -> None:
     assert "no-such-model" in done.stderr
 
 
-def test_ctrl_c_says_what_is_kept(model: ChatServer, papers: Path) -> None:
+def interrupted(model: ChatServer, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    """Ask, and press Ctrl-C once the model answers; returns the exit status and what was written."""
     model.scripts.append(Script(events=[{"choices": [{"delta": {"content": "on and on "}}]}] * 1000, wait_s=0.05))
-    command = [*SERIATIM, "ask", QUESTION, "--model", model.url, "--effort", "fast", "--in", str(papers)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [*SERIATIM, "ask", QUESTION, "--model", model.url, "--effort", "fast", *arguments]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stdin is not None
+        process.stdin.write(stdin)
+        process.stdin.close()
+        process.stdin = None
         deadline = time.monotonic() + 60
         while not model.asked and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=30)
-    assert (process.returncode, out) == (130, "")
-    assert errors.strip() == "seriatim: stopped; what was indexed, embedded or downloaded until now is kept"
+    return process.returncode, out, errors
+
+
+def test_ctrl_c_says_what_is_kept(model: ChatServer, papers: Path) -> None:
+    status, out, errors = interrupted(model, "--in", str(papers))
+    assert (status, out) == (130, "")
+    assert errors.strip() == "seriatim: stopped; what came into the library or was downloaded until now is kept"
     assert model.hung_up.wait(10)
     assert len(json.loads(seriatim("library", "list", "--json").stdout)["documents"]) == 2
+
+
+def test_ctrl_c_leaves_nothing_of_standard_input(
+    model: ChatServer, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert interrupted(model, "--in", "-", stdin=VOYAGE)[0] == 130
+    assert not os.listdir(tmp_path)
+    assert json.loads(seriatim("library", "list", "--json").stdout)["documents"] == []

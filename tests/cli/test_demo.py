@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from seriatim.cli.demo import sample_documents, sample_folder
 from seriatim.retrieval.library import Library
 from tests.cli.terminal import seriatim
@@ -42,3 +44,11 @@ def test_the_demo_takes_another_question_and_gives_json(own_home: Path) -> None:
             model.says(text)
         done = seriatim("demo", "--model", model.url, "--question", "Who took the chart?", "--json")
     assert json.loads(done.stdout)["question"] == "Who took the chart?"
+
+
+@pytest.mark.parametrize("question", ["", " \n"])
+def test_an_empty_question_is_wrong_use(own_home: Path, question: str) -> None:
+    done = seriatim("demo", "--question", question)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the question is empty" in done.stderr
+    assert not (own_home / "demo").exists()

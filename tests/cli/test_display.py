@@ -103,6 +103,11 @@ def test_long_quotations_are_shortened() -> None:
     assert quote.endswith("…”")
 
 
+def test_of_a_table_the_rows_are_told_apart() -> None:
+    quote = "Depth | |\r\n|---|---|\r\n| Greatest | 68 feet |\r\n| Mean | 24 feet"
+    assert "“Depth; Greatest | 68 feet; Mean | 24 feet”" in shown(answer(TEXT, citation(quote)))
+
+
 def test_what_is_not_answered_or_not_complete_says_so() -> None:
     text = shown(answer("The passages do not answer this question.", answered=False))
     assert "--effort thorough" in text

@@ -20,6 +20,19 @@ def test_add_says_what_became_of_each_file(papers: Path) -> None:
     assert seriatim("add", str(papers)).stdout == "2 documents unchanged\n"
 
 
+def test_a_guessed_encoding_is_told_once(papers: Path) -> None:
+    cat = papers / "cat.txt"
+    cat.write_bytes("吾輩は猫である。名前はまだ無い。".encode("shift_jis"))
+    first = seriatim("add", str(cat))
+    assert (first.returncode, first.stdout) == (0, f"added    {cat}\n")
+    assert first.stderr == (
+        "seriatim: cat.txt is not UTF-8; it was read as cp932, a guess: "
+        "where letters look wrong, save the file as UTF-8\n"
+    )
+    found = seriatim("search", "猫", "--in", str(cat), "--effort", "fast")
+    assert (found.stderr, "吾輩は猫である。" in found.stdout) == ("", True)
+
+
 def test_add_as_json(papers: Path) -> None:
     (papers / "empty.md").touch()
     done = seriatim("add", str(papers), "--json")
@@ -31,8 +44,29 @@ def test_add_as_json(papers: Path) -> None:
         "unchanged": [],
         "removed": [],
         "failed": [{"document": str(papers / "empty.md"), "reason": "empty.md is empty; there is nothing to read"}],
+        "missing": [],
         "documents": [str(papers / "orchard.txt"), str(papers / "voyage.md")],
     }
+
+
+@pytest.mark.parametrize("missing", ["empty.md", "nowhere.md", "*.pdf", "hollow"])
+def test_add_fails_where_something_named_gives_no_document(papers: Path, missing: str) -> None:
+    (papers / "empty.md").touch()
+    (papers / "hollow").mkdir()
+    done = seriatim("add", str(papers / "voyage.md"), missing, folder=papers)
+    assert (done.returncode, done.stdout) == (1, f"added    {papers / 'voyage.md'}\n")
+    assert done.stderr.startswith(f"seriatim: {missing}")
+    assert done.stderr.count("\n") == 1
+    again = seriatim("add", str(papers / "voyage.md"), missing, "--json", folder=papers)
+    assert again.returncode == 1
+    assert json.loads(again.stdout)["missing"] == [missing]
+
+
+def test_add_does_not_fail_for_a_file_in_a_folder(papers: Path) -> None:
+    (papers / "empty.md").touch()
+    for path in (papers, f"{papers}/*.md"):
+        done = seriatim("add", str(path))
+        assert (done.returncode, done.stderr) == (0, "seriatim: empty.md is empty; there is nothing to read\n")
 
 
 def test_add_fails_where_nothing_can_be_read(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from seriatim.models.catalog import MODELS, find
+from tests.cli.terminal import in_terminal, without_controls
 from tests.models.chat_server import ChatServer, Script, chat_server
 from tests.models.file_server import FileServer, Route, file_server
 from tests.models.gguf_file import mixture
@@ -76,6 +77,26 @@ def test_the_list_marks_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert [line.split()[0] for line in lines if " * " in line] == ["olmoe-1b-7b-instruct"]
     assert "4.21 GB" in next(line for line in lines if line.startswith("olmoe"))
+
+
+@pytest.mark.parametrize("columns", [50, 80, 200])
+def test_the_list_keeps_to_the_width_of_the_terminal(columns: int) -> None:
+    status, written = in_terminal([*COMMAND, "list"], columns=columns)
+
+    lines = without_controls(written).splitlines()
+    assert status == 0
+    assert max(map(len, lines)) < columns
+    for model in MODELS.values():
+        assert any(line.split()[:1] == [model.name] for line in lines)
+        assert model.source.split(", ")[0] in "".join(line.strip() for line in lines)
+
+
+def test_the_list_in_a_pipe_is_a_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+
+    heading, *rows = run("list").stdout.split("\n\n")[0].splitlines()
+
+    assert [row[heading.index("FROM") :] for row in rows] == [model.source for model in MODELS.values()]
 
 
 @pytest.mark.model

@@ -53,6 +53,25 @@ def test_standard_input_is_a_document() -> None:
     assert any("Aunt Ottilie" in passage["text"] for passage in passages)
 
 
+def test_standard_input_is_asked_about_once(kept: Path, papers: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "passing"))
+    (tmp_path / "passing").mkdir()
+    seriatim("add", "-", stdin=b"The Petrel was built at Aldmouth.")
+    before = seriatim("library", "list").stdout
+    for arguments, status in (((), 0), (("--in", str(papers)), 0), (("--in", "/nowhere"), 0), (("--tokens", "1"), 2)):
+        command = ("search", "Who planted the pears?", "--effort", "fast", "--in", "-", *arguments)
+        assert seriatim(*command, stdin=ORCHARD.encode()).returncode == status
+    assert seriatim("library", "list").stdout == before
+    assert "built at Aldmouth" in seriatim("search", "Where was she built?", "--effort", "fast").stdout
+    assert os.listdir(tmp_path / "passing") == []
+
+
+def test_other_documents_stay_for_questions_without_in(own_home: Path, papers: Path) -> None:
+    assert {passage["document"] for passage in found("--in", str(papers / "voyage.md"))["passages"]} == {
+        passage["document"] for passage in found()["passages"]
+    }
+
+
 def test_a_pipe_gets_plain_text_with_gaps_marked(papers: Path) -> None:
     done = seriatim("search", QUESTION, "--in", str(papers / "voyage.md"), "--effort", "fast", "--tokens", "200")
     assert done.stderr == ""
@@ -103,9 +122,9 @@ def test_when_nothing_could_be_read_it_fails() -> None:
     ("arguments", "complaint"),
     [
         ((" ",), "the question is empty; ask something"),
-        (("x", "--tokens", "0"), "--tokens"),
-        (("x", "--passages", "0"), "--passages"),
-        (("x", "--tokens", "many"), "--tokens"),
+        (("x", "--tokens", "0"), "'--tokens': 0 is not a whole number of at least 1"),
+        (("x", "--passages", "0"), "'--passages': 0 is not a whole number of at least 1"),
+        (("x", "--tokens", "many"), "'--tokens': 'many' is not a whole number of at least 1"),
         (("x", "--order", "random"), "'random' is not one of 'document', 'relevance'"),
         (("x", "--effort", "some"), "'some' is not one of 'fast', 'balanced', 'thorough'"),
         ((), "Missing argument 'QUESTION'"),
@@ -119,6 +138,12 @@ def test_wrong_use_is_one_line_and_status_2(arguments: tuple[str, ...], complain
     assert complaint in done.stderr
     assert done.stderr.endswith("(see: seriatim search --help)\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_address_is_no_document() -> None:
+    done = seriatim("search", QUESTION, "--in", "https://example.org/voyage.pdf")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "seriatim: https://example.org/voyage.pdf: an address; download it and name the file\n"
 
 
 def test_control_characters_in_names_and_texts_do_not_reach_the_terminal(tmp_path: Path) -> None:

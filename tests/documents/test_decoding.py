@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from seriatim.documents.decoding import decode
+from seriatim.documents.decoding import decode, text_and_guess
 from seriatim.documents.extraction import Unreadable
 
 # Text as it stands in files: any character but controls, lone surrogates, and a byte order mark at the front.
@@ -44,6 +44,22 @@ def test_utf16_without_a_mark_is_recognised(text: str, encoding: str) -> None:
         ("cp932", "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。"),
         ("gb18030", "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。"),
         ("big5", "人人生而自由，在尊嚴和權利上一律平等。他們賦有理性和良心，並應以兄弟關係的精神相對待。"),
+        ("cp1250", "Všichni lidé rodí se svobodní a sobě rovní co do důstojnosti a práv. Jsou nadáni rozumem."),
+        ("iso8859_2", "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw."),
+        (
+            "iso8859_2",
+            "Minden emberi lény szabadon születik, és egyenlő méltósága és joga van, megkülönböztetés nélkül.",
+        ),
+        ("cp1254", "Bütün insanlar hür, haysiyet ve haklar bakımından eşit doğarlar."),
+        ("cp932", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+        ("cp932", "エラーが発生した場合は、サーバーのログファイルを確認してください。"),
+        ("euc_jp", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+        ("gb18030", "道可道，非常道。名可名，非常名。无名天地之始，有名万物之母。"),
+        ("big5", "道可道，非常道。名可名，非常名。無名天地之始，有名萬物之母。"),
+        (
+            "cp949",
+            "나라의 말이 중국과 달라 한자와는 서로 통하지 아니하므로, 어리석은 백성이 말하고자 하는 바가 있어도.",
+        ),
         ("cp949", "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다."),
     ],
 )
@@ -51,6 +67,21 @@ def test_utf16_without_a_mark_is_recognised(text: str, encoding: str) -> None:
 def test_older_encodings_are_recognised(encoding: str, text: str, lines: int) -> None:
     text = (text + "\r\n") * lines
     assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "guess"),
+    [
+        ("ascii", "Plain words.", None),
+        ("utf-8", "吾輩は猫である。", None),
+        ("utf-16", "吾輩は猫である。", None),
+        ("latin-1", "Die Straße ist länger, als wir dachten.", None),
+        ("cp932", "吾輩は猫である。名前はまだ無い。", "cp932"),
+        ("koi8_r", "Все счастливые семьи похожи друг на друга.", "koi8_r"),
+    ],
+)
+def test_a_guess_is_told(encoding: str, text: str, guess: str | None) -> None:
+    assert text_and_guess(text.encode(encoding)) == (text, guess)
 
 
 def test_a_few_foreign_lines_in_a_long_text_tell_its_encoding() -> None:

@@ -117,6 +117,20 @@ def test_another_office_file_says_what_it_is_not() -> None:
         parse("sums.xlsx", data)
 
 
+def test_a_missing_part_is_named() -> None:
+    files = {
+        "[Content_Types].xml": b"<Types/>",
+        "_rels/.rels": making.relationships({"officeDocument": "word/document.xml"}),
+        "word/document.xml": f"<w:document {making.WORD}/>".encode(),
+    }
+    for part in ("_rels/.rels", "word/document.xml"):
+        damaged = making.archive({name: data for name, data in files.items() if name != part})
+        with pytest.raises(DocumentError, match=rf"^a\.docx is damaged: it lacks its part {part}; copy or download"):
+            parse("a.docx", damaged)
+    with pytest.raises(DocumentError, match="not a Word document"):
+        parse("a.docx", making.archive({**files, "_rels/.rels": making.relationships({"thumbnail": "a.jpeg"})}))
+
+
 PIECES = [
     "<w:p>",
     "</w:p>",

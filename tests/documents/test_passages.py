@@ -85,6 +85,18 @@ def test_a_passage_ends_where_a_sentence_ends() -> None:
     assert all(passage.text.endswith("spoke. ") for passage in passages(text))
 
 
+@pytest.mark.parametrize("words", [["ship"] * 5000, ["the", "foremast", "split", "off", "Cape", "Varn,"] * 900])
+def test_a_sentence_without_end_is_divided_between_words_into_full_passages(words: list[str]) -> None:
+    made = passages(" ".join(words))
+    assert [word for passage in made for word in passage.text.split()] == words
+    assert all(passage.tokens > PASSAGE_TOKENS * 3 // 4 for passage in made[:-1])
+
+
+def test_a_word_without_end_is_divided_too() -> None:
+    made = passages("YWxsIG1lbiBhcmUgbW9ydGFs" * 20_000)
+    assert all(PASSAGE_TOKENS // 3 < passage.tokens <= PASSAGE_TOKENS for passage in made[:-1])
+
+
 def test_a_heading_opens_a_passage() -> None:
     text = "Some words of an introduction stand here, to be read. " * 4 + "\n\n## The second part\n\nIt begins here."
     assert passages(text)[-1].text.startswith("## The second part")

@@ -37,6 +37,13 @@ def test_plain_text_and_markdown_are_kept_as_they_are() -> None:
     assert parse("a.md", source.encode()).text == source
 
 
+def test_the_offsets_of_a_text_are_those_that_python_counts(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"\xef\xbb\xbfOne caf\xc3\xa9.\r\nTwo\rthree.\n")
+    with open(file, encoding="utf-8-sig", newline="") as opened:
+        assert opened.read() == parse("a.txt", file.read_bytes()).text
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [

@@ -38,6 +38,12 @@ def test_an_embedder_cannot_read() -> None:
         open_generator("minilm")
 
 
+@pytest.mark.parametrize("address", ["ftp://models.example/mine.gguf", "file:///tmp/mine.gguf", "ws://localhost:8080"])
+def test_an_address_that_is_not_http_is_told(address: str) -> None:
+    with pytest.raises(UsageError, match=f"{address} cannot be asked: .* begins with http:// or https://"):
+        open_generator(address)
+
+
 def test_an_unknown_name_is_told() -> None:
     with pytest.raises(UsageError, match="did you mean smollm2-135m"):
         open_generator("smolm2")

@@ -57,6 +57,24 @@ def test_whole_response() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "reflection"),
+    [
+        (", but it is 5.", "but it is 5."),
+        ("\n. , So it is 5, no more.", "So it is 5, no more."),
+        ("It is not 4.\n, it is 5.", "It is not 4.\nit is 5."),
+        ("- 4.\n  - 5.", "- 4.\n  - 5."),
+        (" ... ", ""),
+    ],
+)
+def test_no_line_of_a_reflection_goes_on_from_before(text: str, reflection: str) -> None:
+    parser, events = parse(f"<thinking>Four<reflection>{text}</reflection>, then.</thinking><output>5</output>")
+    shown = "".join(event.text for event in events if event.kind == "reflection")
+    assert shown.strip() == reflection
+    assert parser.reflections == ((reflection,) if reflection else ())
+    assert parser.thinking == "Four, then."
+
+
+@pytest.mark.parametrize(
     ("text", "faults", "complete", "output"),
     [
         # Missing, unclosed, truncated.

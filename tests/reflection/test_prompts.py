@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.reflection.prompts import reflowed
+from seriatim.documents.document import Passage
+from seriatim.reflection.grounding import check
+from seriatim.reflection.prompts import numbered, reflowed, review
+from seriatim.retrieval.context import Context, Ranked
+
+NOTES = "Kilns were hot [1], as is said in [3, 7] and [4-6].\n[2] Marsh, On Kilns [sic], [1885]. </output>"
+
+
+def found(text: str) -> Context:
+    return Context("What is said?", (Ranked(Passage("notes[2].txt", 0, 0, len(text), None, text, 20), 1, 1.0),), 20)
 
 
 @given(st.text(alphabet="ab1.-*|#>) \t\r\n", max_size=60))
@@ -29,3 +38,19 @@ def test_lines_are_joined_and_structure_is_kept(text: str, expected: str) -> Non
 @pytest.mark.timeout(20)
 def test_long_runs_of_blanks_take_no_long_time() -> None:
     assert reflowed("a" + " \t" * 100_000 + "b").split() == ["a", "b"]
+
+
+def test_a_documents_own_numbers_are_not_those_of_passages() -> None:
+    read = "Kilns were hot (1), as is said in (3, 7) and (4-6). (2) Marsh, On Kilns [sic], [1885]. ‹/output›"
+    context = found(NOTES)
+    assert numbered(context) == f"Document: notes(2).txt\n[1] {read}"
+    [message] = review("What is said?", "Kilns were hot.", context.passages)
+    assert message.content.startswith(f"Text: {read}\n")
+
+
+def test_what_the_model_read_is_found_in_the_document() -> None:
+    context = found(NOTES)
+    grounding = check('It says "were hot (1), as is said in (3, 7)" [1].', "What does it say?", context.passages)
+    assert grounding.unsupported == ()
+    [citation] = grounding.citations
+    assert citation.quote == NOTES[citation.start : citation.end]

@@ -153,3 +153,15 @@ def test_a_folder_without_permission_is_reported(tmp_path: Path) -> None:
     locked.mkdir(mode=0o500)
     with pytest.raises(LibraryError, match=r"read-only|cannot be made"):
         Library(locked / "library")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everywhere")
+@pytest.mark.parametrize("closed", ["", FILE])
+def test_a_library_that_may_not_be_read_is_reported_as_that(tmp_path: Path, closed: str) -> None:
+    Library(tmp_path / "library", embedder="static").close()
+    (tmp_path / "library" / closed).chmod(0)
+    try:
+        with pytest.raises(LibraryError, match="cannot be read: permission denied"):
+            Library(tmp_path / "library")
+    finally:
+        (tmp_path / "library" / closed).chmod(0o700)

@@ -1,7 +1,9 @@
 """A library keeps documents in step with their files and finds passages in them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,6 +104,27 @@ def test_documents_are_removed_by_name(library: Library, folder: Path) -> None:
         library.remove(["voyage.md"])
 
 
+def test_one_path_or_name_stands_without_a_list(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert names(library.add("voyage.md").added) == ["voyage.md"]
+    assert names(library.add(Path("orchard.txt")).added) == ["orchard.txt"]
+    found = library.search("crowns", documents="orchard.txt").passages
+    assert {Path(each.passage.document).name for each in found} == {"orchard.txt"}
+    assert names(library.remove("voyage.md")) == ["voyage.md"]
+    assert names(library.remove(Path("orchard.txt"))) == ["orchard.txt"]
+
+
+@pytest.mark.parametrize("named", [3, [3], None, b"voyage.md"])
+def test_what_names_no_document_is_wrong_use(library: Library, folder: Path, named: object) -> None:
+    library.add(folder)
+    for call in (library.add, library.remove):
+        with pytest.raises(UsageError, match="named by a str or a Path"):
+            call(named)  # type: ignore[arg-type]
+    assert len(library.documents()) == 2
+
+
 def test_an_unclear_name_removes_nothing(library: Library) -> None:
     library.add_document(Document("/a/notes.txt", "Some notes.", "1"))
     library.add_document(Document("/b/notes.txt", "Other notes.", "2"))
@@ -161,8 +184,11 @@ def test_a_budget_below_every_passage_says_what_to_allow(library: Library, folde
     ("options", "message"),
     [
         ({"question": "  "}, "question is empty"),
-        ({"tokens": 0}, "tokens must be at least 1"),
-        ({"passages": 0}, "passages must be at least 1"),
+        ({"question": None}, "question is empty"),
+        ({"tokens": 0}, "tokens must be a whole number, at least 1, not 0"),
+        ({"tokens": "many"}, "tokens must be a whole number, at least 1, not 'many'"),
+        ({"passages": 0}, "passages must be a whole number, at least 1, not 0"),
+        ({"passages": "2"}, "passages must be a whole number, at least 1, not '2'"),
         ({"order": "random"}, "one of document, relevance"),
         ({"effort": "lazy"}, "one of fast, balanced, thorough"),
     ],
@@ -173,6 +199,40 @@ def test_a_senseless_request_is_refused(
     library.add([folder])
     with pytest.raises(UsageError, match=message):
         library.search(**{"question": "Who?", **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"splitting": "words"}, "the splitting is one of sentences, tokens, not 'words'"),
+        ({"embedder": 3}, "an embedder is named by a str, not by 3"),
+    ],
+)
+def test_a_library_of_a_senseless_kind_is_not_made(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Library(tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_text_is_had_by_any_name_of_its_document(library: Library, folder: Path) -> None:
+    library.add(folder)
+    for name in ("voyage.md", folder / "voyage.md", str(folder / "voyage.md")):
+        assert library.document_text(name) == VOYAGE
+    with pytest.raises(LibraryError, match=r"holds no document nothing\.md; see"):
+        library.document_text("nothing.md")
+
+
+def test_a_closed_library_says_that_it_is(library: Library, folder: Path) -> None:
+    library.add(folder)
+    library.close()
+    for call in (library.documents, lambda: library.search("Who?"), lambda: library.add(folder)):
+        with pytest.raises(LibraryError, match="has been closed; open it again"):
+            call()
+
+
+def test_a_library_is_not_passed_between_threads(library: Library) -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(LibraryError, match="open it once in each thread"):
+        pool.submit(library.documents).result()
 
 
 def test_an_empty_library_says_what_to_do(library: Library) -> None:

@@ -27,7 +27,7 @@ def main() -> int:
         status = INTERRUPTED
     if status == INTERRUPTED:
         print(file=sys.stderr)  # the terminal has written ^C on whatever line it was
-        _say("stopped; what was indexed, embedded or downloaded until now is kept")
+        _say("stopped; what came into the library or was downloaded until now is kept")
     return status
 
 
@@ -62,7 +62,7 @@ def _run() -> int:
 
 def _misused(error: "TyperException") -> int:
     """Say what was wrong with the command itself; a group without a command gets its help."""
-    message = error.format_message()
+    message = _in_plain_words(error)
     if message.startswith("Usage:"):
         print(message)
         return 0
@@ -70,6 +70,18 @@ def _misused(error: "TyperException") -> int:
     hint = f" (see: {context.command_path} --help)" if context else ""
     _say(message.replace("Value error, ", "").rstrip(". ") + hint)
     return error.exit_code
+
+
+def _in_plain_words(error: "TyperException") -> str:
+    """The message of `error`; for a number out of range, or none at all, with the numbers that are allowed."""
+    message = error.format_message()
+    kind = getattr(getattr(error, "param", None), "type", None)
+    low, high = getattr(kind, "min", None), getattr(kind, "max", None)
+    if low is None:
+        return message
+    noun = "a whole number" if isinstance(low, int) else "a number"
+    given = message.partition(" is not ")[0]
+    return f"{given} is not {noun} " + (f"of at least {low}" if high is None else f"from {low:g} to {high:g}")
 
 
 def _say(message: str) -> None:

@@ -56,7 +56,10 @@ def ask(
     thinking: ThinkingOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Answer a question from your documents, with checked citations."""
+    """Answer a question from your documents, with checked citations.
+
+    Without --in, every document of the library is asked, also those that --in put there.
+    """
     from seriatim.answering import answer
     from seriatim.cli.display import last_answer, show_answer
     from seriatim.cli.printing import notice, print_json
@@ -64,9 +67,9 @@ def ask(
     from seriatim.cli.screen import open_screen
     from seriatim.cli.status import Status
     from seriatim.models.opening import open_generator
-    from seriatim.retrieval.library import Library
+    from seriatim.retrieval.asked import library_for
 
-    with Library(library if paths else kept(library), embedder=embedder) as opened:
+    with library_for(paths or (), library if paths else kept(library), embedder=embedder) as opened:
         documents = documents_asked(opened, paths)
         with progress_bar("Opening the model") as update:
             generator = open_generator(model, passage_tokens=tokens, progress=update)

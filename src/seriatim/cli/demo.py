@@ -9,7 +9,7 @@ import typer
 
 from seriatim.cli.ask import ModelOption, ask
 from seriatim.cli.scope import JsonOption
-from seriatim.errors import DocumentError
+from seriatim.errors import DocumentError, UsageError
 
 # The document's people are wrong about this at first and put it right many pages later.
 _QUESTION = "q19"
@@ -29,7 +29,9 @@ def demo(
 
     folder = sample_folder()
     questions = _questions(folder)
-    question = question or questions[_QUESTION]
+    question = questions[_QUESTION] if question is None else question
+    if not question.strip():
+        raise UsageError("the question is empty; ask something")
     if not json:
         _introduce(question)
     ask(

@@ -11,7 +11,7 @@ from seriatim.cli.scope import EmbedderOption, JsonOption, LibraryOption, kept, 
 
 if TYPE_CHECKING:
     from seriatim.cli.screen import Screen
-    from seriatim.retrieval.library import AddReport, DocumentInfo, LibraryStatus
+    from seriatim.retrieval.reports import AddReport, DocumentInfo, LibraryStatus
 
 app = typer.Typer(help="See and change what your library holds.", rich_markup_mode=None, no_args_is_help=True)
 
@@ -22,18 +22,26 @@ def add(
     embedder: EmbedderOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Keep documents in your library. Unchanged files cost nothing."""
-    from seriatim.cli.printing import print_json
+    """Keep documents in your library. Unchanged files cost nothing.
+
+    The exit status is 1 where a PATH gave no document; the others are kept. A file in a folder that cannot be read is
+    listed and does not count.
+    """
+    from seriatim.cli.printing import notice, print_json
     from seriatim.cli.screen import open_screen
     from seriatim.retrieval.library import Library
 
     with Library(library, embedder=embedder) as opened:
         report = take_in(opened, paths)
+        for note in opened.notes:
+            notice(note)
     if json:
         failed = [{"document": name, "reason": reason} for name, reason in report.failed]
         print_json(asdict(report) | {"failed": failed, "documents": report.documents})
     else:
         _show_report(open_screen(sys.stdout), report)
+    if report.missing:
+        raise typer.Exit(1)
 
 
 @app.command("list")

@@ -1,6 +1,7 @@
 """`seriatim model`: the models that read, and what is known about them."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +13,11 @@ from seriatim.cli.printing import megabytes
 from seriatim.cli.scope import JsonOption
 
 if TYPE_CHECKING:
+    from seriatim.cli.screen import Screen
     from seriatim.models.catalog import NamedModel
     from seriatim.models.generator import Piece
+
+_HEADINGS = ("NAME", "KIND", "SIZE", "CONTEXT", "LICENCE", "HERE", "FROM")
 
 app = typer.Typer(
     help="List, fetch, inspect, convert, measure and try out models.", rich_markup_mode=None, no_args_is_help=True
@@ -23,7 +27,9 @@ app = typer.Typer(
 @app.command("list")
 def list_models(json: JsonOption = False) -> None:
     """List the models that have a name here."""
+    from seriatim.cli.flow import flow
     from seriatim.cli.printing import print_json
+    from seriatim.cli.screen import open_screen
     from seriatim.models.catalog import MODELS
     from seriatim.models.opening import default_reader
 
@@ -31,17 +37,14 @@ def list_models(json: JsonOption = False) -> None:
     if json:
         print_json({"default": default, "models": [_as_dict(model) for model in MODELS.values()]})
         return
-    rows = [("NAME", "KIND", "SIZE", "CONTEXT", "LICENCE", "HERE", "FROM")]
-    for model in MODELS.values():
-        name = model.name + (" *" if model.name == default else "")
-        here = "yes" if model.fetched else "no"
-        context = f"{model.context_tokens:,}"
-        rows.append((name, model.kind, megabytes(model.size), context, model.licence, here, model.source))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
-    print(f"\n* answers when no model is named: {default}")
-    print("A .gguf file, an OLMoE checkpoint's folder or the address of an OpenAI-compatible server will do as well.")
+    screen = open_screen(sys.stdout)
+    _show_models(screen, [_row(model, default) for model in MODELS.values()])
+    screen.write("\n")
+    flow(screen, f"* answers when no model is named: {default}")
+    flow(
+        screen,
+        "A .gguf file, an OLMoE checkpoint's folder or the address of an OpenAI-compatible server will do as well.",
+    )
 
 
 @app.command()
@@ -110,6 +113,30 @@ def generate(
             print_json(_generated(generator.name, "".join(texts), "".join(reasoning), last))
         else:
             print()
+
+
+def _row(model: "NamedModel", default: str) -> tuple[str, ...]:
+    """What the list says of a model, under `_HEADINGS`."""
+    name = model.name + (" *" if model.name == default else "")
+    here = "yes" if model.fetched else "no"
+    return name, model.kind, megabytes(model.size), f"{model.context_tokens:,}", model.licence, here, model.source
+
+
+def _show_models(screen: "Screen", rows: Sequence[tuple[str, ...]]) -> None:
+    """Write a table, or each model in lines of its own where the screen is too narrow for one."""
+    from seriatim.cli.flow import flow
+
+    table = [_HEADINGS, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+    if screen.width is None or max(map(len, lines)) <= screen.width:
+        screen.write("\n".join(lines) + "\n")
+        return
+    dot = screen.glyph(" · ", ", ")
+    for name, kind, size, context, licence, here, source in rows:
+        facts = [kind, size, f"{context} tokens", licence, "here" if here == "yes" else "not here", source]
+        flow(screen, name, style="bold")
+        flow(screen, dot.join(facts), style="dim", prefix="  ")
 
 
 def _generated(model: str, text: str, reasoning: str, last: "Piece") -> dict[str, Any]:

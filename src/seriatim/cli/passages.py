@@ -1,9 +1,10 @@
 """Passages and citations as a person reads them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from seriatim.cli.flow import Flow, flow
-from seriatim.cli.literal import line, short_names
+from seriatim.cli.literal import line, literal, short_names
 from seriatim.cli.screen import CITED_STYLE, DOUBT_STYLE, READ_STYLE, Screen
 from seriatim.retrieval.context import Ranked
 
@@ -36,7 +37,7 @@ def show_citation(screen: Screen, number: int, document: str, page: int | None, 
         _head(screen, number, CITED_STYLE, document, where)
     else:
         _head(screen, number, DOUBT_STYLE, document, [*where, "does not support the claim"], DOUBT_STYLE)
-    quote = line(quote)
+    quote = _on_one_line(quote)
     if len(quote) > QUOTE_CHARACTERS:
         quote = quote[:QUOTE_CHARACTERS].rsplit(" ", 1)[0] + screen.glyph("…", "...")
     if quote:
@@ -52,6 +53,18 @@ def _head(
     for each in where:
         head.feed(screen.glyph(" · ", ", ") + each, style)
     head.close()
+
+
+def _on_one_line(quote: str) -> str:
+    """A quotation on one line; of a table, the rows divided by semicolons and the rule under its head left out."""
+    rows = [row for row in literal(quote).split("\n") if "|" not in row or row.strip(" \t|:-")]
+    joined = ""
+    for before, row in pairwise(["", *rows]):
+        if "|" in before and "|" in row:
+            joined = joined.rstrip(" \t|") + "; " + row.lstrip(" \t|")
+        else:
+            joined += " " + row
+    return line(joined)
 
 
 def _paragraphs(text: str) -> str:

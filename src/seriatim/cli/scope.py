@@ -12,7 +12,8 @@ from seriatim.cli.progress import progress_bar
 from seriatim.errors import DocumentError, UsageError
 
 if TYPE_CHECKING:
-    from seriatim.retrieval.library import AddReport, Library
+    from seriatim.retrieval.library import Library
+    from seriatim.retrieval.reports import AddReport
 
 
 Order = Literal["document", "relevance"]
@@ -33,8 +34,8 @@ InOption = Annotated[
     typer.Option(
         "--in",
         metavar="PATH",
-        help="Ask these documents only: a file, folder, glob or - for standard input. May be given several times; "
-        "what is new or changed is indexed first.",
+        help="Ask these documents only: a file, folder, glob or - for standard input. May be given several times. "
+        "What is new or changed is indexed first and stays in the library; standard input does not.",
         show_default=False,
     ),
 ]
@@ -89,7 +90,7 @@ def take_in(library: "Library", paths: Sequence[str]) -> "AddReport":
     """
     with progress_bar("Indexing") as update:
         report = library.add(paths, progress=update)
-    failures = [_failure(name, reason) for name, reason in report.failed]
+    failures = report.failures
     fatal = failures.pop() if failures and not (report.documents or report.removed) else None
     for failure in failures:
         notice(failure)
@@ -111,9 +112,3 @@ def documents_asked(library: "Library", paths: Sequence[str] | None) -> tuple[st
             "or keep some with: seriatim add PATH"
         )
     return None
-
-
-def _failure(name: str, reason: str) -> str:
-    from seriatim.documents.extraction import display_name
-
-    return reason if reason.startswith(display_name(name)) else f"{name}: {reason}"

@@ -33,12 +33,15 @@ def search(
     embedder: EmbedderOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Find the passages that answer a question, in reading order."""
+    """Find the passages that answer a question, in reading order.
+
+    Without --in, every document of the library is searched, also those that --in put there.
+    """
     from seriatim.cli.printing import notice, print_json
     from seriatim.cli.progress import progress_bar
-    from seriatim.retrieval.library import Library
+    from seriatim.retrieval.asked import library_for
 
-    with Library(library if paths else kept(library), embedder=embedder) as opened:
+    with library_for(paths or (), library if paths else kept(library), embedder=embedder) as opened:
         documents = documents_asked(opened, paths)
         with progress_bar("Searching") as update:
             context = opened.search(

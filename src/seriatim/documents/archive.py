@@ -41,7 +41,7 @@ class Archive:
         """The contents of the file `name`; `name` serves as a key alone, never as a path on disk."""
         entry = self._entries.get(name)
         if entry is None:
-            raise Unreadable(f"is damaged: it lacks its part {name}; copy or download it again")
+            raise Unreadable(lacks(name))
         if entry.flag_bits & 1:
             raise Unreadable("is locked by a password; unlock it and save it again")
         if entry.file_size > _RATIO_FROM and entry.file_size > self._limits.ratio * entry.compress_size:
@@ -58,6 +58,11 @@ class Archive:
             return self._zip.read(entry)
         except _ERRORS as error:
             raise Unreadable(_DAMAGED) from error
+
+
+def lacks(name: str) -> str:
+    """Why an archive without its file `name` cannot be read."""
+    return f"is damaged: it lacks its part {name}; copy or download it again"
 
 
 def _refuse_overlap(entries: list[zipfile.ZipInfo]) -> None:

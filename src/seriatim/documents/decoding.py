@@ -13,44 +13,68 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# What text files hold in practice; leaving out the rest makes the guess quicker and better.
-_GUESSED = [
-    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
-    "koi8_r", "iso8859_2", "mac_roman", "cp932", "euc_jp", "gb18030", "big5", "cp949",
-]  # fmt: skip
-# The letters beyond ASCII of each language that Windows-1252 (and Latin-1) was made for, and the signs of all.
-_WESTERN_LETTERS = tuple(
-    frozenset(letters + letters.upper())
-    for letters in (
-        "àâæçéèêëîïôœùûüÿ", "äöüßéè", "áéíóúñüªº", "áâãàçéêíóôõúüªº", "àèéìíîòóùú",
-        "åäöæøéüà", "éëïöüáóèê", "áðéíóúýþæö", "àçèéíïòóúü", "éèêëïçàáöüñô",
-    )
+# The letters beyond ASCII of each language in the encodings made for it, the commoner encoding first.
+_WESTERN = (
+    "àâæçéèêëîïôœùûüÿ", "äöüßéè", "áéíóúñüªº", "áâãàçéêíóôõúüªº", "àèéìíîòóùú",
+    "åäöæøéüà", "éëïöüáóèê", "áðéíóúýþæö", "àçèéíïòóúü", "éèêëïçàáöüñô",
 )  # fmt: skip
-_WESTERN_SIGNS = frozenset("“”‘’‚„–—…•€£§©®°«»·¿¡´™†‡½¼¾×\xa0\xad")
+_CENTRAL = (
+    "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüß",
+)  # fmt: skip
+_ALPHABETS = (("cp1252", _WESTERN), ("cp1250", _CENTRAL), ("iso8859_2", _CENTRAL), ("cp1254", ("çğıöşüâîûİ",)))
+_SIGNS = frozenset("“”‘’‚„–—…•€£§©®°«»·¿¡´™†‡½¼¾×\xa0\xad")
+# What the writing of East Asia holds most of: kana, or the commonest of its many characters.
+_KANA = "".join(map(chr, (*range(0x3041, 0x3094), *range(0x30A1, 0x30F7), 0x30FC)))
+_COMMONEST = {
+    "cp932": _KANA,
+    "euc_jp": _KANA,
+    "gb18030": "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于自之年过发后作用道行"
+    "所家成方多经么去法学如同现当没动面起看定天分进好小部其些主心前开因只从想实日者无与长机公此使明性全三"
+    "关两高问由很最重并物手",
+    "big5": "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於自之年過發後作用道行"
+    "所家成方多經麼去法學如同現當沒動面起看定天分進好小部其些主心前開因只從想實日者無與長機公此使明性全三"
+    "關兩高問由很最重並物手",
+    "cp949": "이다는의에을가를고은로하한지기사도어자정인나서리그대시부아해있수라만일보과전들구주었와으게여것장제상",
+}
+# What other text files hold in practice; leaving out the rest makes the guess quicker and better.
+_GUESSED = [
+    "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp1257", "cp1250", "iso8859_2", "cp1254", "mac_roman",
+    "gb18030", "big5",
+]  # fmt: skip
 _TEXT_CONTROLS = b"\t\n\v\f\r\b\x1a\x1b"
 _CONTROLS = bytes(set(range(32)) - set(_TEXT_CONTROLS))
 _SAMPLE_BYTES = 1 << 16
 _CAPITAL_INSIDE = re.compile("[а-яё][А-ЯЁ]")
+_LETTER_OF_EAST_ASIA = re.compile("[^\x00-\x7f\ufffd\u3000-\u3020\uff00-\uff65]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
 
 
 def decode(data: bytes) -> str:
-    """The text of `data`: UTF-8 or -16 or -32 (a byte order mark is dropped), else the likeliest older encoding.
+    """The text of `data`, as `text_and_guess` finds it. Raises `Unreadable` for data that is not text."""
+    return text_and_guess(data)[0]
 
-    Line ends stay as they are. The text can be written as UTF-8 and holds no NUL: what stands for no character
-    becomes U+FFFD. Raises `Unreadable` for data that is not text.
+
+def text_and_guess(data: bytes) -> tuple[str, str | None]:
+    """The text of `data` and, where its encoding had to be guessed, the name that Python has for that one.
+
+    UTF-8, -16 and -32 show themselves (a byte order mark is dropped), and Windows-1252 is what is expected of other
+    text; any other encoding from before Unicode is a guess. Line ends stay as they are. The text can be written as
+    UTF-8 and holds no NUL: what stands for no character becomes U+FFFD. Raises `Unreadable` for data that is not text.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return storable(data[len(mark) :].decode(encoding, "replace"))
+            return storable(data[len(mark) :].decode(encoding, "replace")), None
     if b"\0" in data[:_SAMPLE_BYTES] and (text := _utf16_without_mark(data)) is not None:
-        return storable(text)
+        return storable(text), None
     if looks_binary(data):
         raise Unreadable("is not text: it holds binary data; Seriatim reads .txt .md .html .pdf .epub .docx")
     try:
-        return storable(data.decode("utf-8"))
+        return storable(data.decode("utf-8")), None
     except UnicodeDecodeError:
-        return storable(_damaged_utf8(data) or _older_encoding(data))
+        if text := _damaged_utf8(data):
+            return storable(text), None
+    older = _older_encoding(data)
+    return storable(data.decode(older, "replace")), None if older == "cp1252" else older
 
 
 def looks_binary(data: bytes) -> bool:
@@ -92,29 +116,48 @@ def _damaged_utf8(data: bytes) -> str | None:
 
 
 def _older_encoding(data: bytes) -> str:
-    """The text in the likeliest encoding from before Unicode."""
+    """The likeliest encoding of `data` from before Unicode."""
     telling = _telling_lines(data)
-    if _is_western(telling.decode("cp1252", "replace")):
-        return data.decode("cp1252", "replace")
+    if found := _east_asian(telling) or _by_alphabet(telling):
+        return found
     from charset_normalizer import from_bytes
 
     guesses = list(from_bytes(telling, cp_isolation=_GUESSED))
     likeliest = [guess.encoding for guess in guesses if guess.chaos <= guesses[0].chaos]
     # Russian in one of its encodings reads as Cyrillic in the other too, but with small and capital letters swapped.
-    encoding = min(
+    return min(
         likeliest, key=lambda name: len(_CAPITAL_INSIDE.findall(telling.decode(name, "replace"))), default="cp1252"
     )
-    return data.decode(encoding, "replace")
 
 
-def _is_western(text: str) -> bool:
-    """Whether the characters of `text` beyond ASCII, but for one in fifty, suit one Western European language.
+def _east_asian(data: bytes) -> str | None:
+    """The encoding in which `data` holds most of what its script is made of; None where that is little in each.
+
+    The statistics of charset-normalizer take Japanese for Korean, whose encoding has a syllable for nearly any bytes.
+    """
+    shares = {}
+    for encoding, commonest in _COMMONEST.items():
+        text = data.decode(encoding, "replace")
+        found = _LETTER_OF_EAST_ASIA.findall(text)
+        if found and text.count("\ufffd") * 50 <= len(found):
+            shares[encoding] = sum(map(commonest.count, found)) / len(found)
+    best = max(shares, key=lambda name: shares[name], default=None)
+    return best if best and shares[best] >= 0.15 else None
+
+
+def _by_alphabet(data: bytes) -> str | None:
+    """The encoding whose characters beyond ASCII, but for one in fifty, suit one European language best.
 
     The statistics of charset-normalizer take French, Portuguese and Swedish for Central European.
     """
-    found = [c for c in _BEYOND_ASCII.findall(text) if c not in _WESTERN_SIGNS]
-    strangest = min(sum(letter not in letters for letter in found) for letters in _WESTERN_LETTERS)
-    return (strangest + text.count("\ufffd")) * 50 <= len(found)
+    strange = {}
+    for encoding, alphabets in _ALPHABETS:
+        text = data.decode(encoding, "replace")
+        found = [c for c in _BEYOND_ASCII.findall(text) if c not in _SIGNS]
+        strangest = min(sum(c not in letters and c.lower() not in letters for c in found) for letters in alphabets)
+        if (strangest + text.count("\ufffd")) * 50 <= len(found):
+            strange[encoding] = strangest
+    return min(strange, key=lambda name: strange[name], default=None)
 
 
 def _telling_lines(data: bytes) -> bytes:

@@ -10,13 +10,15 @@ class Document:
 
     `name` identifies it (the resolved path, or "-" for standard input). `sha256` is of the source's bytes.
     `page_starts` holds the character offset at which each page begins, page 1 first; it is empty for
-    formats without pages. Offsets everywhere count Python characters (code points) in `text`.
+    formats without pages. `guessed_encoding` is that of plain text where it was not certain. Offsets everywhere count
+    Python characters (code points) in `text`.
     """
 
     name: str
     text: str
     sha256: str
     page_starts: tuple[int, ...] = ()
+    guessed_encoding: str | None = None
 
     def page_at(self, offset: int) -> int | None:
         """The page (from 1) that holds the character at `offset`; None without pages."""

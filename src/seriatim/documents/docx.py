@@ -4,13 +4,14 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from seriatim.documents.archive import Archive
+from seriatim.documents.archive import Archive, lacks
 from seriatim.documents.extraction import Extracted, Unreadable
 from seriatim.documents.layout import TextFlow, row_text
 from seriatim.documents.markup import local_name, read_xml, xml_tree
 
 CONTENT_TYPES = "[Content_Types].xml"
 _DAMAGED = "is a damaged Word document; open it in a word processor and save it again"
+_NOT_WORD = "is an Office file but not a Word document; save it as .docx or .pdf"
 _NAMESPACES = (
     "{http://schemas.openxmlformats.org/wordprocessingml/2006/main",
     "{http://purl.oclc.org/ooxml/wordprocessingml/main",
@@ -34,20 +35,21 @@ def read_docx(archive: Archive) -> Extracted:
     Paragraphs stand between empty lines; a table's row is a line with " | " between the cells; a foot- or
     endnote follows the paragraph that refers to it. Headers, footers and comments are left out.
     """
-    main = _targets(archive, "").get("officeDocument", "")
+    main = _targets(archive, "").get("officeDocument")
+    if main is None:
+        raise Unreadable(_NOT_WORD if _relations("") in archive else lacks(_relations("")))
     parts = _targets(archive, main)
     notes = {kind: _notes(archive, parts[kind]) for kind in _NOTES.values() if parts.get(kind, "") in archive}
     reader = _WordReader(notes)
     _read(archive, main, reader)
     if not reader.is_word:
-        raise Unreadable("is an Office file but not a Word document; save it as .docx or .pdf")
+        raise Unreadable(_NOT_WORD)
     return Extracted(reader.text())
 
 
 def _targets(archive: Archive, part: str) -> dict[str, str]:
     """The parts that `part` ("" for the whole file) refers to, by the kind of the relation."""
-    folder, name = posixpath.split(part)
-    relations = posixpath.join(folder, "_rels", f"{name}.rels")
+    folder, relations = posixpath.dirname(part), _relations(part)
     if relations not in archive:
         return {}
     try:
@@ -59,6 +61,11 @@ def _targets(archive: Archive, part: str) -> dict[str, str]:
         for element in root.iter()
         if local_name(element.tag) == "Relationship" and element.get("TargetMode") != "External"
     }
+
+
+def _relations(part: str) -> str:
+    folder, name = posixpath.split(part)
+    return posixpath.join(folder, "_rels", f"{name}.rels")
 
 
 def _absolute(folder: str, target: str) -> str:

@@ -8,10 +8,12 @@ from seriatim.errors import DocumentError
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document's text and, for formats with pages, the character offset at which each page begins."""
+    """A document's text; for formats with pages, the character offset at which each page begins; and the encoding of
+    plain text where it had to be guessed."""
 
     text: str
     page_starts: tuple[int, ...] = ()
+    guessed_encoding: str | None = None
 
 
 class Unreadable(Exception):

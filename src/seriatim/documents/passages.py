@@ -15,7 +15,6 @@ from seriatim.documents.tokens import token_ids, tokenizer
 PASSAGE_TOKENS = 128
 Splitting = Literal["sentences", "tokens"]
 
-_WORD = re.compile(r"\S+\s*|\s+")
 _WHITE_SPACE = re.compile(r"\s+")
 _PARAGRAPH_END = re.compile(r"\n[ \t\r]*\n\s*\Z")
 _HEADING = re.compile(r"\s*(#{1,6}\s|(?:CHAPTER|BOOK|PART|ARTICLE|SECTION)\b)")
@@ -78,38 +77,30 @@ def _is_good_end(text: str, tokens: int, size: int, last: _Unit, following: _Uni
 
 
 def _units(text: str, size: int) -> Iterator[_Unit]:
-    spans = sentence_spans(text)
+    # No token has more than 16 characters, so what is longer need not be tokenised to be known as too long.
+    spans = [
+        span
+        for start, end in sentence_spans(text)
+        for span in ([(start, end)] if end - start <= 16 * size else _parts(text, start, end, size))
+    ]
+    return _fitting(text, spans, size)
+
+
+def _fitting(text: str, spans: list[tuple[int, int]], size: int) -> Iterator[_Unit]:
+    """The spans as units; one of more than `size` tokens in parts."""
     for (start, end), ids in zip(spans, token_ids([text[s:e] for s, e in spans]), strict=True):
-        if len(ids) <= size:
+        if len(ids) <= size or end - start == 1:
             yield _Unit(start, end, ids)
         else:
-            yield from _parts(text, start, end, size)
+            yield from _fitting(text, _parts(text, start, end, size), size)
 
 
-def _parts(text: str, start: int, end: int, size: int) -> Iterator[_Unit]:
-    """A sentence that is too long, in parts of whole words; a word that alone is too long is cut between characters."""
-    spans = [match.span() for match in _WORD.finditer(text, start, end)]
-    part_start = start
-    ids: list[int] = []
-    for (word_start, word_end), word_ids in zip(spans, token_ids([text[s:e] for s, e in spans]), strict=True):
-        if ids and len(ids) + len(word_ids) > size:
-            yield _Unit(part_start, word_start, ids)
-            part_start, ids = word_start, []
-        if len(word_ids) > size:
-            *whole, last = _pieces(text, part_start, word_end, size)
-            yield from whole
-            part_start, word_ids = last.start, last.ids
-        ids = ids + word_ids
-    yield _Unit(part_start, end, ids)
-
-
-def _pieces(text: str, start: int, end: int, size: int) -> list[_Unit]:
-    """A single word of more than `size` tokens, halved until every piece fits."""
-    ids = token_ids([text[start:end]])[0]
-    if len(ids) <= size or end - start == 1:
-        return [_Unit(start, end, ids)]
+def _parts(text: str, start: int, end: int, size: int) -> list[tuple[int, int]]:
+    """A span in parts of about `size` characters, between whole words but in one that is very long; else its halves."""
+    part = re.compile(rf".{{0,{size - 1}}}\s(?=\S)|\S{{1,{4 * size}}}\s?|.{{1,{size}}}", re.DOTALL)
+    spans = [match.span() for match in part.finditer(text, start, end)]
     middle = (start + end) // 2
-    return _pieces(text, start, middle, size) + _pieces(text, middle, end, size)
+    return spans if len(spans) > 1 else [(start, middle), (middle, end)]
 
 
 def _equal_groups(text: str, size: int) -> Iterator[list[_Unit]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from seriatim.documents.decoding import decode, storable
+from seriatim.documents.decoding import storable, text_and_guess
 from seriatim.documents.document import Document
 from seriatim.documents.extraction import Extracted, Unreadable, document_error
 from seriatim.documents.formats import Format, format_of
@@ -28,12 +28,14 @@ def parse(name: str, data: bytes, *, limits: Limits = _DEFAULT_LIMITS) -> Docume
         raise document_error(name, str(error)) from error
     if not extracted.text or extracted.text.isspace():
         raise document_error(name, "has no text; there is nothing to read")
-    return Document(name, storable(extracted.text), hashlib.sha256(data).hexdigest(), extracted.page_starts)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Document(name, storable(extracted.text), sha256, extracted.page_starts, extracted.guessed_encoding)
 
 
 def _extract(format_name: Format, data: bytes, limits: Limits) -> Extracted:
     if format_name == "text":
-        return Extracted(decode(data))
+        text, guess = text_and_guess(data)
+        return Extracted(text, guessed_encoding=guess)
     if format_name == "html" and len(data) <= _HTML_IN_PROCESS_BYTES:
         from seriatim.documents.html import html_text
 

@@ -11,14 +11,27 @@ from seriatim.documents.decoding import decode
 from seriatim.documents.extraction import Unreadable, document_error, printable
 from seriatim.documents.formats import HEAD_BYTES, READABLE, SUFFIXES, foreign, sniff
 from seriatim.documents.limits import MAX_SOURCE_BYTES, in_words
+from seriatim.errors import UsageError
 
 Source = Path | Literal["-"]
+Named = str | Path | Iterable[str | Path]
 Report = Callable[[str | Path, str], None]
 Visited = set[tuple[int, int]]
 
 _UNKNOWN_TYPE = f"unknown type; Seriatim reads {READABLE}"
 _WILDCARDS = frozenset("*?[")
 _UNNAMEABLE = "its name is not valid Unicode; rename it"
+
+
+def listed(named: Named) -> list[str | Path]:
+    """What a caller named, as a list: one path or name may stand alone. Raises `UsageError` for anything else."""
+    if isinstance(named, str | Path):
+        return [named]
+    if isinstance(named, Iterable):
+        names = list(named)
+        if all(isinstance(name, str | Path) for name in names):
+            return names
+    raise UsageError(f"a document is named by a str or a Path, or several by a list of these, not by {named!r}")
 
 
 def find_sources(paths: Iterable[str | Path]) -> tuple[list[Source], list[tuple[str, str]]]:
@@ -100,6 +113,8 @@ def _expand(named: str | Path, report: Report) -> Iterator[Path]:
             yield path.resolve()
     elif _WILDCARDS & set(str(path)):
         yield from _matches(path, report)
+    elif "://" in str(named):
+        report(named, "an address; download it and name the file")
     else:
         report(named, "no such file or folder")
 

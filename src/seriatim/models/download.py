@@ -112,7 +112,7 @@ def _fetch_file(
     except ModelError as error:
         failures.append(str(error))
     raise ModelError(
-        f"{model.name} could not be fetched: {'; '.join(failures)}. What has come is kept: pull again later"
+        f"{model.name} could not be fetched ({'; '.join(failures)}); what has come is kept: pull again later"
     )
 
 

@@ -37,6 +37,8 @@ def open_generator(
 
         address, _, served = wanted.partition("#")
         return Endpoint(address, served or None)
+    if "://" in wanted:
+        raise UsageError(f"{wanted} cannot be asked: the address of a model begins with http:// or https://")
     path = reader_path(wanted, progress=progress)
     if path.is_dir():
         from seriatim.models.olmoe import NativeOlmoe

@@ -16,6 +16,8 @@ break it in many ways; what each breach means is decided here, once:
   tags are dropped. Any other misplaced stretch ("<reflection> inside <output>") keeps its own kind: it is
   no part of what surrounds it.
 - A tag that the end of the stream cuts short ("truncated tag </outp") is no text.
+- No line of a reflection begins with a comma, a full stop or the like, nor with the blanks after it: a model writes
+  one that goes on from the line above. They are no text.
 - After `</output>`, text is "text after </output>" and a further output "another <output>"; the last closed one
   counts.
 - Without any `<output>` there is no answer: "missing <output>"; nor is one with nothing in it: "empty <output>".
@@ -42,6 +44,7 @@ _TAG_PREFIX = re.compile(
 )
 _CLEARLY_A_TAG = re.compile(r"<[ \t]*(?:/|[a-z]{2})", re.IGNORECASE)
 _LONGEST_TAG = 80
+_GOES_ON, _BLANKS = frozenset(",;:.!?"), frozenset(" \t")
 
 
 class ReflectionParser:
@@ -49,7 +52,7 @@ class ReflectionParser:
 
     `feed` and `close` return events of one character each (`merge` joins them), and a `malformed` event for each fault.
     An event's `segment` is the number, from 1, of the tagged stretch it belongs to, 0 outside; thinking that goes on
-    after a reflection keeps its number. Text is passed on as it stands, line breaks beside the tags included; the
+    after a reflection keeps its number. All other text is passed on as it stands, line breaks beside the tags too; the
     properties strip it. Only what may become a tag is held back, and at most 80 characters of it.
 
     `opened` is text with which the response already begins because the prompt supplied it ("<thinking>\\n"): it
@@ -236,6 +239,8 @@ class ReflectionParser:
     def _emit(self, text: str) -> None:
         if self._open:
             stretch = self._open[-1]
+            if stretch.kind == "reflection" and stretch.leaves_out(text):
+                return
             stretch.pieces.append(text)
             self._events += [Event(stretch.kind, character, stretch.segment) for character in text]
             return
@@ -285,10 +290,22 @@ class _Stretch:
     segment: int
     pieces: list[str] = field(default_factory=list)
     closed: bool = False
+    line: Literal["new", "trimmed", "begun"] = "new"
 
     @property
     def text(self) -> str:
         return "".join(self.pieces).strip()
+
+    def leaves_out(self, text: str) -> bool:
+        """Whether a line would begin with `text`, a character that can only go on from something before it."""
+        if self.line != "begun" and (text in _GOES_ON or (self.line == "trimmed" and text in _BLANKS)):
+            self.line = "trimmed"
+            return True
+        if text == "\n":
+            self.line = "new"
+        elif text.strip():
+            self.line = "begun"
+        return False
 
 
 class _MarkdownCode:

@@ -20,6 +20,10 @@ def connect(path: Path) -> tuple[sqlite3.Connection, bool]:
         writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
     except OSError as error:
         raise LibraryError(f"the library folder {path.parent} cannot be made: {error.strerror}") from error
+    if not os.access(path.parent, os.R_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK)):
+        raise LibraryError(
+            f"the library {path.parent} cannot be read: permission denied; ask its owner, or use --library elsewhere"
+        )
     if not writable and not path.exists():
         raise LibraryError(
             f"there is no library in {path.parent}, and the folder is read-only; choose another with --library"
@@ -62,6 +66,12 @@ def explained(path: Path) -> Iterator[None]:
 
 def _explanation(path: Path, error: sqlite3.Error) -> LibraryError:
     code = getattr(error, "sqlite_errorname", None) or ""
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return LibraryError(
+            f"the library {path.parent} has been closed; open it again with Library({str(path.parent)!r})"
+        )
+    if isinstance(error, sqlite3.ProgrammingError) and "thread" in str(error):
+        return LibraryError(f"the library {path.parent} was opened in another thread; open it once in each thread")
     if code.startswith("SQLITE_FULL") or code in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
         return LibraryError(
             f"the disk that holds {path.parent} is full; free some space and run the same command again. "

@@ -16,7 +16,6 @@ from seriatim.errors import UsageError
 from seriatim.models.transport import is_address
 
 DEFAULT = "minilm"
-_ADDRESS = ("http://", "https://")
 Progress = Callable[[str, int, int], None]
 
 
@@ -40,7 +39,7 @@ def open_embedder(name: str, *, progress: Progress | None = None) -> Embedder:
     Raises `UsageError` for an unknown name and `ModelError` where the model cannot be fetched or loaded.
     """
     name = checked(name)
-    if name.startswith(_ADDRESS):
+    if "://" in name:
         return EndpointEmbedder(name)
     if name.endswith(".gguf"):
         return GgufEmbedder(Path(name))
@@ -53,9 +52,11 @@ def open_embedder(name: str, *, progress: Progress | None = None) -> Embedder:
 
 def checked(name: str) -> str:
     """`name` as a library remembers it, a path in full; nothing is fetched. Raises `UsageError` for what names none."""
+    if not isinstance(name, str):
+        raise UsageError(f"an embedder is named by a str, not by {name!r}")
     if name == "static":
         return name
-    if name.startswith(_ADDRESS):
+    if "://" in name:
         if not is_address(name):
             raise UsageError(f"{name!r} is not an address; give one like http://localhost:8000/v1#MODEL")
         return name

@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
 
 from seriatim.documents.document import Document, page_at
+from seriatim.documents.extraction import display_name, printable
 from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
 from seriatim.documents.reading import parse
-from seriatim.documents.sources import find_sources, read_source
+from seriatim.documents.sources import Named, find_sources, listed, read_source
 from seriatim.errors import DocumentError, LibraryError, ModelError, UsageError
 from seriatim.home import home
 from seriatim.retrieval import embedders, lexical, ranking, static
@@ -18,61 +18,25 @@ from seriatim.retrieval.context import Context, Ranked
 from seriatim.retrieval.embedders import Embedder, Progress
 from seriatim.retrieval.first_stage import FirstStage, Rows, Scores
 from seriatim.retrieval.ranking import EFFORTS, Effort
+from seriatim.retrieval.reports import AddReport, DocumentInfo, LibraryStatus
 from seriatim.retrieval.selection import ORDERS, Order, in_reading_order, within_budget
 from seriatim.retrieval.store import Indexed, Store, Stored
 
 if TYPE_CHECKING:
-    from seriatim.answering import Answer
+    from seriatim.answering import Answer, AskOptions
+    from seriatim.models.generator import Generator
 
 DEFAULT_TOKENS = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class AddReport:
-    """What became of the sources given to `Library.add`.
+class SearchOptions(TypedDict, total=False):
+    """How passages are searched for; `Library.search` explains them and has the defaults."""
 
-    `documents` names all that those sources stand for and that the library now holds; `failed` pairs a name with the
-    reason.
-    """
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    removed: tuple[str, ...]
-    failed: tuple[tuple[str, str], ...]
-
-    @property
-    def documents(self) -> tuple[str, ...]:
-        return (*self.added, *self.changed, *self.unchanged)
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentInfo:
-    """A document of the library. `embedded` counts the passages whose dense vector is kept."""
-
-    name: str
-    sha256: str
-    added_at: str
-    characters: int
     tokens: int
-    pages: int | None
-    passages: int
-    embedded: int
-
-
-@dataclass(frozen=True, slots=True)
-class LibraryStatus:
-    """The library as a whole."""
-
-    path: str
-    documents: int
-    passages: int
-    embedded: int
-    tokens: int
-    bytes: int
-    splitting: str
-    static_embedder: str
-    embedder: str | None
+    passages: int | None
+    order: Order
+    effort: Effort
+    progress: Progress | None
 
 
 class Library:
@@ -81,16 +45,16 @@ class Library:
     `path` defaults to `library` in Seriatim's home. `embedder` names the dense embedder (see `embedders`) and
     `splitting` how text is cut; the library remembers both and refuses others from then on (another embedder as soon as
     it keeps a vector).
-    Raises `LibraryError` where the folder cannot be used, or holds vectors of another embedder.
+    Raises `UsageError` for an embedder or a splitting that is none, `LibraryError` where the folder cannot be used, or
+    holds vectors of another embedder.
     """
 
     def __init__(
         self, path: str | Path | None = None, *, embedder: str | None = None, splitting: Splitting | None = None
     ) -> None:
-        try:
-            self.path = (Path(path) if path is not None else home() / "library").expanduser()
-        except RuntimeError as error:
-            raise LibraryError(f"the library folder {path} cannot be found: {error}") from error
+        self.path = library_folder(path)
+        if splitting not in (None, *get_args(Splitting)):
+            raise UsageError(f"the splitting is one of {', '.join(get_args(Splitting))}, not {splitting!r}")
         embedder = embedders.checked(embedder) if embedder is not None else None
         self._store = Store(self.path)
         try:
@@ -117,17 +81,18 @@ class Library:
     def close(self) -> None:
         self._store.close()
 
-    def add(self, paths: Iterable[str | Path], *, progress: Progress | None = None) -> AddReport:
-        """Take in files, folders, globs, or "-" for standard input.
+    def add(self, paths: Named, *, progress: Progress | None = None) -> AddReport:
+        """Take in files, folders, globs, or "-" for standard input; one, or a list of them.
 
         A file whose content is unchanged costs a hash; a changed one replaces its passages in one step; a file that
         is gone from a folder given here goes from the library. What cannot be read is reported, and the rest gets in.
         """
-        paths = list(paths)
-        sources, problems = find_sources(paths)
+        paths = listed(paths)
+        found = [find_sources([path]) for path in paths]
+        sources = list(dict.fromkeys(source for named, _ in found for source in named))
         held = {stored.name: stored.sha256 for stored in self._store.documents()}
         done: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
-        failed = list(problems)
+        failed = list(dict.fromkeys(problem for _, problems in found for problem in problems))
         for number, source in enumerate(sources):
             name = str(source)
             if progress:
@@ -143,21 +108,28 @@ class Library:
         removed = _gone(held, paths, {str(source) for source in sources})
         if removed:
             self._store.remove(removed)
+        taken = {name for names in done.values() for name in names}
+        missing = [
+            printable(str(path))
+            for path, (named, _) in zip(paths, found, strict=True)
+            if taken.isdisjoint(map(str, named))
+        ]
         return AddReport(
-            tuple(done["added"]), tuple(done["changed"]), tuple(done["unchanged"]), tuple(removed), tuple(failed)
-        )
+            tuple(done["added"]), tuple(done["changed"]), tuple(done["unchanged"]),
+            tuple(removed), tuple(failed), tuple(missing),
+        )  # fmt: skip
 
     def add_document(self, document: Document) -> None:
         """Take in a document that is already text; one of the same name is replaced."""
         self._store.put(self._indexed(document))
 
-    def remove(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Remove documents by name: the full one, or a path or file name that only one document has.
+    def remove(self, names: Named) -> tuple[str, ...]:
+        """Remove one document or several by name: the full one, or a path or file name that only one document has.
 
         Raises `LibraryError`, and removes nothing, where a name fits none or several.
         """
         known = [stored.name for stored in self._store.documents()]
-        found = tuple(dict.fromkeys(_resolve(name, known) for name in names))
+        found = tuple(dict.fromkeys(_resolve(name, known) for name in listed(names)))
         self._store.remove(found)
         return found
 
@@ -165,7 +137,7 @@ class Library:
         self,
         question: str,
         *,
-        documents: Sequence[str] | None = None,
+        documents: Named | None = None,
         tokens: int = DEFAULT_TOKENS,
         passages: int | None = None,
         order: Order = "document",
@@ -174,12 +146,13 @@ class Library:
     ) -> Context:
         """The passages that answer `question` best, within `tokens`, in reading order.
 
-        Where all the documents asked fit the budget, they come whole. `documents` limits the search by name. At
+        Where all the documents asked fit the budget, they come whole. `documents` limits the search by name, as in
+        `remove`. At
         effort "fast" static vectors and BM25 rank; "balanced" adds a dense embedder over the best candidates;
         "thorough" over every passage. Raises `UsageError` for a request that makes no sense, `LibraryError` where
         there is nothing to search.
         """
-        _check_request(question, tokens, passages, order, effort)
+        check_request(question, tokens=tokens, passages=passages, order=order, effort=effort)
         stored = self._asked(documents)
         stage = self._first_stage(stored)
         whole = passages is None and sum(each.tokens for each in stored) <= tokens
@@ -202,11 +175,18 @@ class Library:
             )
         return Context(question, in_reading_order(chosen, order), sum(each.passage.tokens for each in chosen))
 
-    def ask(self, question: str, **options: Any) -> "Answer":
-        """Answer `question` from the library; options as in `seriatim.ask`."""
+    def ask(
+        self,
+        question: str,
+        *,
+        model: "str | Path | Generator | None" = None,
+        documents: Named | None = None,
+        **options: Unpack["AskOptions"],
+    ) -> "Answer":
+        """Answer `question` from the library, or from some of its `documents`; the rest as in `seriatim.ask`."""
         from seriatim.answering import ask_library
 
-        return ask_library(question, self, **options)
+        return ask_library(question, self, model=model, documents=documents, **options)
 
     def documents(self) -> list[DocumentInfo]:
         """What the library holds, by name."""
@@ -220,12 +200,10 @@ class Library:
         ]  # fmt: skip
         return sorted(infos, key=lambda info: info.name)
 
-    def document_text(self, name: str) -> str:
-        """The text that a document's offsets count in."""
-        stored = self._store.find(name)
-        if stored is None:
-            raise LibraryError(f"the library holds no document {name}")
-        return self._store.text(stored)
+    def document_text(self, name: str | Path) -> str:
+        """The text that a document's offsets count in; the document is named as in `remove`."""
+        held = {stored.name: stored for stored in self._store.documents()}
+        return self._store.text(held[_resolve(name, list(held))])
 
     def page_at(self, name: str, offset: int) -> int | None:
         """The page, from 1, on which a character of a document stands; None where there are no pages, or no document
@@ -262,7 +240,13 @@ class Library:
         sha256 = hashlib.sha256(data).hexdigest()
         if held == sha256:
             return "unchanged"
-        self._store.put(self._indexed(parse(name, data)))
+        document = parse(name, data)
+        self._store.put(self._indexed(document))
+        if document.guessed_encoding:
+            self.notes.append(
+                f"{display_name(name)} is not UTF-8; it was read as {document.guessed_encoding}, a guess: where "
+                "letters look wrong, save the file as UTF-8"
+            )
         return "added" if held is None else "changed"
 
     def _indexed(self, document: Document) -> Indexed:
@@ -270,10 +254,10 @@ class Library:
         lists, lengths = lexical.postings([passage.text for passage in pieces.passages])
         return Indexed(document, pieces.passages, static.embed_ids(pieces.token_ids), lists, lengths)
 
-    def _asked(self, names: Sequence[str] | None) -> list[Stored]:
+    def _asked(self, names: Named | None) -> list[Stored]:
         stored = self._store.documents()
         if names is not None:
-            wanted = {_resolve(name, [each.name for each in stored]) for name in names}
+            wanted = {_resolve(name, [each.name for each in stored]) for name in listed(names)}
             stored = [each for each in stored if each.name in wanted]
         if not any(each.passages for each in stored):
             raise LibraryError(f"there is nothing to search in {self.path}; add documents first: seriatim add PATH")
@@ -328,21 +312,38 @@ class Library:
         return [Ranked(passage, len(ranked) + place, 0.0) for place, passage in enumerate(rest, start=1)]
 
 
-def _check_request(question: str, tokens: int, passages: int | None, order: str, effort: str) -> None:
-    if not question.strip():
+def library_folder(path: str | Path | None) -> Path:
+    """The folder of the library at `path`, by default `library` in Seriatim's home. Raises `LibraryError`."""
+    try:
+        return (Path(path) if path is not None else home() / "library").expanduser()
+    except (RuntimeError, TypeError) as error:
+        raise LibraryError(f"the library folder {path} cannot be found: {error}") from error
+
+
+def check_request(
+    question: object,
+    *,
+    tokens: object = DEFAULT_TOKENS,
+    passages: object = None,
+    order: object = "document",
+    effort: object = "balanced",
+) -> None:
+    """Raise `UsageError` for a request that makes no sense, before anything is done for it."""
+    if not isinstance(question, str) or not question.strip():
         raise UsageError("the question is empty; ask something")
-    if tokens < 1:
-        raise UsageError(f"tokens must be at least 1, not {tokens}")
-    if passages is not None and passages < 1:
-        raise UsageError(f"passages must be at least 1, not {passages}")
+    if not isinstance(tokens, int) or tokens < 1:
+        raise UsageError(f"tokens must be a whole number, at least 1, not {tokens!r}")
+    if passages is not None and (not isinstance(passages, int) or passages < 1):
+        raise UsageError(f"passages must be a whole number, at least 1, not {passages!r}")
     if order not in ORDERS:
         raise UsageError(f"the order is one of {', '.join(ORDERS)}, not {order!r}")
     if effort not in EFFORTS:
         raise UsageError(f"the effort is one of {', '.join(EFFORTS)}, not {effort!r}")
 
 
-def _resolve(name: str, known: Sequence[str]) -> str:
-    """The one known document that `name` stands for: its full name, its resolved path, or a path's ending."""
+def _resolve(named: str | Path, known: Sequence[str]) -> str:
+    """The one known document that `named` stands for: its full name, its resolved path, or a path's ending."""
+    name = str(named)
     if name in known:
         return name
     resolved = str(Path(name).expanduser().resolve())

@@ -35,6 +35,7 @@ def answer(draft: str, question: str) -> str:
         (LENGTH, "Eighty-five to ninety feet.", "Eighty-five to ninety feet [{ninety_tons}]."),
         (LENGTH, "85 to 90 feet", "85 to 90 feet [{ninety_tons}]"),
         (RESCUE, 'It "only found another orphan."', 'It "only found another orphan." [{orphan}]'),
+        ("Is Starbuck a Quaker?", "[99] Yes.", "[{starbuck}] Yes."),
         # Corrected.
         (LAY, "Peleg offers the 300th lay [{pipe}].", "Peleg offers the 300th lay [{three_hundredth}]."),
         (LEG, "Ahab lost it off Japan [99].", "Ahab lost it off Japan [{japan}]."),
@@ -51,9 +52,9 @@ def answer(draft: str, question: str) -> str:
             "- Hafner & Sons [{dredging}]\n- 24,000 francs",
             "- Hafner & Sons [{dredging}]\n- 24,000 francs [unsupported]",
         ),
+        ("Does the Emperor drink tea?", "Sure. Yes.", "Sure [unsupported]. Yes [unsupported]."),
         # Nothing to say.
         (COFFIN, "The passages do not answer this question [3].", "The passages do not answer this question."),
-        (COFFIN, "[99] Yes.", "Yes."),
         (COFFIN, "", ""),
     ],
 )

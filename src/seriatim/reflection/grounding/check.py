@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from seriatim.reflection.grounding.claims import Claim, claims_of
 from seriatim.reflection.grounding.english import denies
 from seriatim.reflection.grounding.evidence import Evidence, Span, Wanted
-from seriatim.reflection.grounding.facts import Asked, Checkable, Fact, asked, facts_of
+from seriatim.reflection.grounding.facts import Asked, Checkable, Fact, asked, facts_of, subjects_of
 from seriatim.reflection.grounding.refusal import is_refusal, refuses
 from seriatim.reflection.grounding.words import words_of
 from seriatim.retrieval.context import Ranked
@@ -73,11 +73,6 @@ class Grounding:
     citations: tuple[Citation, ...] = ()
     unsupported: tuple[Unsupported, ...] = ()
 
-    @property
-    def failed(self) -> tuple[Unsupported, ...]:
-        """The unsupported facts that no corrected citation mends: a reason to reflect."""
-        return tuple(each for each in self.unsupported if not each.found_in)
-
 
 def check(draft: str, question: str, passages: Sequence[Ranked]) -> Grounding:
     """Check every claim of `draft`, an answer to `question` that cites `passages` by their place from 1, as in [2].
@@ -88,10 +83,11 @@ def check(draft: str, question: str, passages: Sequence[Ranked]) -> Grounding:
       asks for a quantity.
     - Names must stand in a cited passage, in any form, or elsewhere where the cited passage says "he" or "I".
     - What the question says itself needs no proof, except a number that is all a claim says, or that the question
-      offers as a choice.
+      offers as a choice. But what is said of someone must stand in a document that knows the name.
     - A claim with none of these is judged by its content words, unless it denies something; one with nothing of its
       own passes.
-    - A claim without a citation gets the passages that hold its facts, or speak of it most.
+    - A claim without a citation gets the passages that hold its facts, or speak most of it and of what was asked.
+    - Where no claim has a passage to rest on in the end, none of them is supported.
 
     A refusal to answer is never at fault. It never raises, whatever the text.
     """
@@ -99,10 +95,28 @@ def check(draft: str, question: str, passages: Sequence[Ranked]) -> Grounding:
         return Grounding(tuple(Checked(claim, (), True) for claim in claims_of(draft)))
     known = asked(question, " ".join(PurePath(p.passage.document).stem for p in passages))
     evidence = Evidence(passages)
-    verdicts = [_Judgement(claim, known, evidence).verdict() for claim in claims_of(draft)]
-    citations = dict.fromkeys(citation for _, cited, _ in verdicts for citation in cited)
+    judgements = [_Judgement(claim, known, evidence) for claim in claims_of(draft)]
+    verdicts = [judgement.verdict() for judgement in judgements]
+    if not any(citations or faults for _, citations, faults in verdicts):
+        verdicts = [judgement.groundless() for judgement in judgements]
+    citations = _without_overlaps([citation for _, cited, _ in verdicts for citation in cited], evidence)
     unsupported = tuple(fault for _, _, faults in verdicts for fault in faults)
-    return Grounding(tuple(checked for checked, _, _ in verdicts), tuple(citations), unsupported)
+    return Grounding(tuple(checked for checked, _, _ in verdicts), citations, unsupported)
+
+
+def _without_overlaps(citations: list[Citation], evidence: Evidence) -> tuple[Citation, ...]:
+    """`citations`, those that share words joined into one; where only one of two is supported, it stands for both."""
+    kept: list[Citation] = []
+    for each in sorted(dict.fromkeys(citations), key=lambda citation: not citation.supported):
+        shared = [c for c in kept if c.passage == each.passage and c.start < each.end and each.start < c.end]
+        if any(c.supported != each.supported for c in shared):
+            continue
+        start, end = min(c.start for c in [*shared, each]), max(c.end for c in [*shared, each])
+        passage = evidence.sources[each.passage - 1].passage
+        quote = passage.text[start - passage.start : end - passage.start]
+        kept = [c for c in kept if c not in shared] + [replace(each, start=start, end=end, quote=quote)]
+    order = list(dict.fromkeys(citation.passage for citation in citations))
+    return tuple(sorted(kept, key=lambda citation: (order.index(citation.passage), citation.start)))
 
 
 class _Judgement:
@@ -121,20 +135,37 @@ class _Judgement:
         self.new = self.about.without(frozenset(evidence.stems_of(known.vocabulary)))
         self.context = evidence.wanted([*words.folded, *known.words.folded])
         self.verbatim = evidence.verbatim(words.squashed) if len(words.folded) >= _VERBATIM_WORDS else {}
+        subjects = [] if self.refuses or self.denies else subjects_of(claim, known)
+        self.subjects = {subject: evidence.knowing(subject.words) for subject in subjects}
+        # What is said of someone must stand in a document that knows the name of one of those it is said of.
+        self.of_these = frozenset().union(*self.subjects.values()) if subjects else evidence.numbers
         facts = [] if self.refuses else facts_of(claim, known, evidence.proper)
         self.facts = [fact for fact in facts if not fact.counted or self._is_miscounted(fact)]
-        self.places = {fact: frozenset(evidence.places(fact)) | self.verbatim.keys() for fact in self.facts}
+        self.places = {
+            fact: self.of_these.intersection(evidence.places(fact)) | self.verbatim.keys() for fact in self.facts
+        }
         self.names = {fact: at for fact, at in self.places.items() if at and fact.fact.kind == "name"}
         self.referents = {fact for fact in self.facts if self._is_referent(fact)}
 
     def verdict(self) -> tuple[Checked, list[Citation], list[Unsupported]]:
         if self.refuses:
             return Checked(self.claim, (), True), [], []
-        faults = self._faults_of_facts() if self.facts else self._faults_of_words()
+        faults = self._faults_of_subjects()
+        if not faults:
+            faults = self._faults_of_facts() if self.facts else self._faults_of_words()
         passages = self._passages(faults)
         supported = all(fault.found_in for fault in faults)
         citations = [self._citation(number, supported) for number in passages]
         return Checked(self.claim, passages, supported), citations, faults + self._faults_of_citations(passages)
+
+    def groundless(self) -> tuple[Checked, list[Citation], list[Unsupported]]:
+        """The verdict in an answer that rests on no passage at all."""
+        says = bool(self.plain) and not self.refuses
+        return Checked(self.claim, (), not says), [], [self._fault_of_claim(())] if says else []
+
+    def _faults_of_subjects(self) -> list[Unsupported]:
+        """The names that the question supplies and no document knows: nothing said of them is borne out."""
+        return [Unsupported(name.fact, self.plain, self.cited, ()) for name, at in self.subjects.items() if not at]
 
     def _faults_of_facts(self) -> list[Unsupported]:
         faults = []
@@ -187,23 +218,33 @@ class _Judgement:
     def _faults_of_words(self) -> list[Unsupported]:
         if not self.new.weights or self.denies or self.verbatim:
             return []
+        supporting = self._supporting()
+        if any(self._says(n) for n in self.cited) or (not self.cited and supporting):
+            return []
+        return [self._fault_of_claim(tuple(supporting[:_MOST_ADDED]))]
+
+    def _fault_of_claim(self, found_in: tuple[int, ...]) -> Unsupported:
+        fact = Fact("claim", self.plain, self.claim.start, self.claim.end)
+        return Unsupported(fact, self.plain, self.cited, found_in)
+
+    def _supporting(self) -> list[int]:
+        """The passages that say what is new in the claim, the best first."""
         supporting = [n for n in self._likeliest(self.new) if self._says(n)]
         if self.cited or len(self.new.weights) <= _FEW:
             supporting = [n for n in supporting if self._is_asked_of(n)]
-        if any(self._says(n) for n in self.cited) or (not self.cited and supporting):
-            return []
-        fact = Fact("claim", self.plain, self.claim.start, self.claim.end)
-        return [Unsupported(fact, self.plain, self.cited, tuple(supporting[:_MOST_ADDED]))]
+        return supporting
 
     def _says(self, number: int) -> bool:
         """Whether the new content words of the claim, or most of many, stand together in a passage."""
+        if number not in self.of_these:
+            return False
         needed = _SUPPORT_IF_CITED if number in self.cited else _SUPPORT
         if len(self.new.weights) <= _FEW:
             needed = 1.0
         if len(self.new.weights) >= _MANY:
             share = self.new.share(self.evidence.sources[number - 1].stems)
         else:
-            _, share = self.evidence.best_window(number, self.new)
+            share = self._share(number, self.new)
         return share >= needed - 1e-9
 
     def _is_asked_of(self, number: int) -> bool:
@@ -213,7 +254,7 @@ class _Judgement:
 
     def _likeliest(self, wanted: Wanted, most: int = 6) -> list[int]:
         """The passages that hold most of the weight of `wanted`, the best first."""
-        shares = [(wanted.share(source.stems), n) for n, source in enumerate(self.evidence.sources, 1)]
+        shares = [(wanted.share(self.evidence.sources[n - 1].stems), n) for n in self.of_these]
         return [n for share, n in sorted(shares, key=lambda pair: (-pair[0], pair[1]))[:most] if share > 0]
 
     def _passages(self, faults: list[Unsupported]) -> tuple[int, ...]:
@@ -237,7 +278,9 @@ class _Judgement:
     def _bears(self, number: int) -> bool:
         if self.facts:
             return any(number in self.places[fact] for fact in self.facts)
-        return not self.new.weights or self.denies or number in self.verbatim or self._says(number)
+        if self.new.weights and not self.denies:
+            return number in self.verbatim or self._says(number)
+        return number in self.of_these
 
     def _best_place(self, facts: list[Checkable]) -> int | None:
         """The passage that holds most of `facts` and speaks most of the claim."""
@@ -251,13 +294,24 @@ class _Judgement:
 
     def _automatic(self, faults: list[Unsupported]) -> list[int]:
         """The passage for a claim without facts: the one that says it, else one that speaks enough of it."""
+        if not self.plain:
+            return []
         if self.verbatim:
             return [max(self.verbatim, key=lambda n: (self.context.share(self.evidence.sources[n - 1].stems), -n))]
         if faults:
             return list(faults[0].found_in[:1])
-        ranked = [(self.evidence.best_window(n, self.context)[1], n) for n in self._likeliest(self.context)]
-        said = [(share, n) for share, n in ranked if self.evidence.best_window(n, self.about)[1] >= _AUTOMATIC]
-        return [max(said, key=lambda pair: (pair[0], -pair[1]))[1]] if said else []
+        if self.new.weights and not self.denies:
+            speaking = self._supporting()
+        elif self.about.weights and not self.denies:
+            speaking = [n for n in self._likeliest(self.context) if self._share(n, self.about) >= _AUTOMATIC]
+        else:  # "Yes" says all that was asked; what a "no" denies may stand nowhere, but what it is about does
+            least = _RELATED if self.denies else _AUTOMATIC
+            speaking = [n for n in self._likeliest(self.context) if self._share(n, self.context) >= least]
+        return [max(speaking, key=lambda n: (self._share(n, self.context), -n))] if speaking else []
+
+    def _share(self, number: int, wanted: Wanted) -> float:
+        """How much of `wanted` stands together in a passage."""
+        return self.evidence.best_window(number, wanted)[1]
 
     def _faults_of_citations(self, passages: tuple[int, ...]) -> list[Unsupported]:
         end = self.claim.marks[-1].end if self.claim.marks else self.claim.end
@@ -286,4 +340,4 @@ class _Judgement:
         spans = [s for fact in here if fact.fact.kind == "quotation" for s in self.evidence.spans(number, fact)]
         if spans:
             return self.evidence.covering(number, (min(a for a, _ in spans), max(b for _, b in spans)))
-        return self.evidence.best_window(number, self.context, here)[0]
+        return self.evidence.best_quote(number, self.context, here)

@@ -6,23 +6,29 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
+from itertools import pairwise
+from pathlib import PurePath
 
 from seriatim.documents.document import Passage
 from seriatim.documents.sentences import sentence_spans
 from seriatim.reflection.grounding.english import PERSONAL_PRONOUNS
 from seriatim.reflection.grounding.facts import Checkable
 from seriatim.reflection.grounding.numbers import Number, Value, numbers_in
-from seriatim.reflection.grounding.words import Words, content_words, fold, stems, words_of
+from seriatim.reflection.grounding.words import Words, content_words, proper_words, stems, words_of
 from seriatim.retrieval.context import Ranked
 
 Span = tuple[int, int]
 
-_PROPER = re.compile(r"(?<=[^\W\d_A-Z][\s]|[,;]\s)([A-ZÀ-Þ][^\W\d_]+)")
+# Rows of a table, as Markdown has them or as they are taken out of other formats; a bar in one line alone makes none.
+_TABLE = re.compile(r"(?:^(?:[ \t]*\||[^|\r\n]*[^|\s] \| )[^\r\n]*(?:\r?\n|\Z)){2,}", re.MULTILINE)
+_ROW = re.compile(r"[^\r\n]+(?:\r?\n|\Z)")
 _WINDOW = 3
 _NEAR = 2
 _DERIVED = 2  # letters by which "Nantucketer" may go on beyond "Nantucket"
 _BEGINNING = 5
+_ALIKE = 0.8  # of the letters of a name, as difflib counts them: "Quincy" is "Quincey"
 
 
 class Source:
@@ -41,9 +47,28 @@ class Source:
         return sentence_spans(self.passage.text)
 
     @cached_property
+    def quotable(self) -> list[Span]:
+        """The sentences, but each row of a table whole and apart; a partition of the text too."""
+        text = self.passage.text
+        rows = [row.span() for table in _TABLE.finditer(text) for row in _ROW.finditer(text, *table.span())]
+        if not rows:
+            return self.sentences
+        starts = [start for start, _ in rows]
+        cuts = {end for _, end in self.sentences if not _is_inside(end, rows, starts)}
+        return list(pairwise(sorted({0, *cuts, *(at for row in rows for at in row)})))
+
+    @cached_property
     def sentence_stems(self) -> list[frozenset[str]]:
         """The stems of the words of each sentence."""
-        starts = [start for start, _ in self.sentences]
+        return self._stems_in(self.sentences)
+
+    @cached_property
+    def quotable_stems(self) -> list[frozenset[str]]:
+        """The stems of the words of each of the `quotable` spans."""
+        return self._stems_in(self.quotable)
+
+    def _stems_in(self, spans: list[Span]) -> list[frozenset[str]]:
+        starts = [start for start, _ in spans]
         found: list[set[str]] = [set() for _ in starts]
         for word, at in zip(self.words.folded, self.words.starts, strict=True):
             found[bisect_right(starts, at) - 1].add(self._stem[word])
@@ -100,14 +125,14 @@ class Evidence:
         split = [words_of(ranked.passage.text) for ranked in passages]
         self._stem = stems([word for words in split for word in words.folded])
         self.sources = [Source(r.passage, self._stem, words) for r, words in zip(passages, split, strict=True)]
+        self.numbers = frozenset(range(1, len(passages) + 1))
         self._squashed = "\n".join(words.squashed for words in split)
         self._frequency = Counter(stem for source in self.sources for stem in source.stems)
 
     @cached_property
     def proper(self) -> frozenset[str]:
         """The words that stand with a capital inside sentences: names."""
-        found = (word for s in self.sources for word in _PROPER.findall(s.passage.text))
-        return frozenset(fold(word) for word in set(found))
+        return frozenset().union(*(proper_words(source.passage.text) for source in self.sources))
 
     def stems_of(self, words: Iterable[str]) -> list[str]:
         """The stems of folded words."""
@@ -181,6 +206,29 @@ class Evidence:
         whole = set(by_word[0]).intersection(*by_word[1:])
         return sorted(whole) or sorted({n for numbers in by_word for n in numbers})
 
+    def knowing(self, words: Sequence[str]) -> frozenset[int]:
+        """The passages whose document has a part of a name, in one of its passages here or in its own name.
+
+        Whoever asks may spell it a little otherwise.
+        """
+        forms = frozenset(form for word in words for form in self.forms(word))
+        known = {
+            document
+            for document, vocabulary in self._vocabularies.items()
+            if not forms.isdisjoint(vocabulary) or any(get_close_matches(word, vocabulary, 1, _ALIKE) for word in words)
+        }
+        return frozenset(n for n, source in enumerate(self.sources, 1) if source.passage.document in known)
+
+    @cached_property
+    def _vocabularies(self) -> dict[str, frozenset[str]]:
+        """The words of each document: those of its passages here, and of its file's name."""
+        found: dict[str, frozenset[str]] = {}
+        for source in self.sources:
+            name = source.passage.document
+            known = found.get(name) or frozenset(words_of(PurePath(name).stem).folded)
+            found[name] = known | source.vocabulary
+        return found
+
     def spans(self, number: int, checkable: Checkable) -> list[Span]:
         """Where a fact stands in passage `number`."""
         source = self.sources[number - 1]
@@ -201,21 +249,35 @@ class Evidence:
         found = {n: source.parts([squashed]) for n, source in enumerate(self.sources, 1)}
         return {n: span for n, span in found.items() if span}
 
-    def best_window(self, number: int, wanted: Wanted, facts: Sequence[Checkable] = ()) -> tuple[Span, float]:
+    def best_window(self, number: int, wanted: Wanted) -> tuple[Span, float]:
         """The one to three sentences of passage `number` that speak most of a claim, and how much of it (0 to 1).
 
         A sentence more must earn its place: by a fact, or by a good part of the claim's words.
         """
         source = self.sources[number - 1]
-        sentences = source.sentences
+        return self._best(source, source.sentences, source.sentence_stems, wanted, [])
+
+    def best_quote(self, number: int, wanted: Wanted, facts: Sequence[Checkable]) -> Span:
+        """The same with as many of `facts` as can be, for a person to read: of a table, its rows."""
+        source = self.sources[number - 1]
+        held = [_held(source.quotable, self.spans(number, fact)) for fact in facts]
+        return self._best(source, source.quotable, source.quotable_stems, wanted, held)[0]
+
+    def _best(
+        self,
+        source: Source,
+        sentences: list[Span],
+        stems: list[frozenset[str]],
+        wanted: Wanted,
+        held: list[list[Span]],
+    ) -> tuple[Span, float]:
         if not sentences:
             return (0, 0), 0.0
-        held = [_held(sentences, self.spans(number, fact)) for fact in facts]
         best, best_score, best_share = (0, 1), -1.0, 0.0
         for first in range(len(sentences)):
             union: frozenset[str] = frozenset()
             for last in range(first, min(first + _WINDOW, len(sentences))):
-                union |= source.sentence_stems[last]
+                union |= stems[last]
                 share = wanted.share(union) if wanted.weights else 0.0
                 inside = sum(1 for where in held if any(first <= a and b <= last for a, b in where))
                 score = inside + share - 0.12 * (last - first)
@@ -238,17 +300,22 @@ class Evidence:
         return not named and not PERSONAL_PRONOUNS.isdisjoint(words.folded)
 
     def covering(self, number: int, span: Span) -> Span:
-        """The whole sentences of passage `number` in which `span` stands."""
+        """The whole sentences, or rows of a table, of passage `number` in which `span` stands."""
         source = self.sources[number - 1]
-        starts = [start for start, _ in source.sentences]
+        starts = [start for start, _ in source.quotable]
         first, last = (max(0, bisect_right(starts, at) - 1) for at in (span[0], max(span[0], span[1] - 1)))
-        return self._trimmed(source, (starts[first], source.sentences[last][1]))
+        return self._trimmed(source, (starts[first], source.quotable[last][1]))
 
     def _trimmed(self, source: Source, span: Span) -> Span:
         text = source.passage.text[span[0] : span[1]]
-        stripped = text.strip()
-        start = span[0] + len(text) - len(text.lstrip())
+        stripped = text.strip().strip("| \t\r\n")
+        start = span[0] + text.find(stripped)
         return (start, start + len(stripped)) if stripped else span
+
+
+def _is_inside(at: int, rows: list[Span], starts: list[int]) -> bool:
+    index = bisect_right(starts, at) - 1
+    return index >= 0 and rows[index][0] < at < rows[index][1]
 
 
 def _is_derived(word: str, other: str) -> bool:
