@@ -28,14 +28,14 @@ from seriatim.olmoe.int8.files import read
 from seriatim.olmoe.int8.kernels import kernels
 from seriatim.olmoe.int8.portable import Portable
 
-VOCABULARY, WINDOW, BATCH = 2048, 256, 16
+VOCABULARY, WINDOW, BATCH = 2048, 256, 8
 PROMPTS, PROMPT_TOKENS, CONTINUED_TOKENS = 64, 64, 64
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="+", type=Path)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--folder", type=Path, help="keep the model here (default: a temporary folder)", required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)

@@ -56,7 +56,7 @@ def main() -> None:
             rows.append(_in_process(options, engine, batches.get(engine), options.lengths, seed=number))
             print(json.dumps({key: value for key, value in rows[-1].items() if key != "parts"}), flush=True)
     result = {
-        "command": " ".join(["python", *sys.argv]), "machine": machine(), "threads": cores(),
+        "command": " ".join(["python", *sys.argv]), "machine": machine(), "threads": cores(), "llama_cpp": _llama_cpp_system(),
         "llama_cpp_batch": batches, "summary": _summary(rows), "rows": rows,
     }  # fmt: skip
     if options.out:
@@ -221,6 +221,13 @@ def _llama_cpp(options: argparse.Namespace):
 
     read([5, 6, 7], 2)
     return read
+
+
+def _llama_cpp_system() -> str:
+    """Which instructions llama.cpp was built for, in its own words."""
+    import xllamacpp
+
+    return str(xllamacpp.get_system_info())
 
 
 def _transformers(options: argparse.Namespace):

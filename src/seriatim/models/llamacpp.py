@@ -219,7 +219,8 @@ class _Server:
         params.embedding = embedding
         if embedding and info.pooling is None:
             params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
-        transport = httpx.HTTPTransport(uds=socket + ".sock")
+        # A connection for each request: the server may close an idle one just as the next request goes out on it.
+        transport = httpx.HTTPTransport(uds=socket + ".sock", limits=httpx.Limits(max_keepalive_connections=0))
         client = httpx.Client(transport=transport, base_url="http://llama.cpp", timeout=httpx.Timeout(None))
         server: list[Any] = []
 

@@ -32,7 +32,13 @@ class KVCache:
         padding: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> "KVCache":
+        """Raises `ModelError` for more tokens than the model was made for."""
+        if capacity > config.max_position_embeddings:
+            raise ModelError(
+                f"{capacity} tokens exceed the model's context of {config.max_position_embeddings}: take fewer"
+            )
         shape = (config.num_hidden_layers, batch, config.num_key_value_heads, capacity, config.head_dim)
+        padding = None if padding is None else padding.long().contiguous()
         return cls(torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype), padding)
 
     @property

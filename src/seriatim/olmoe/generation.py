@@ -74,15 +74,9 @@ def generate(
     Raises `ModelError` for an empty prompt, and for one that leaves no room for `max_tokens` in the model's context.
     """
     token_ids_BT, padding_B = left_padded(prompts, model.config.vocab_size)
-    longest = token_ids_BT.shape[1]
-    if longest + max_tokens > model.config.max_position_embeddings:
-        raise ModelError(
-            f"a prompt of {longest} tokens and {max_tokens} more exceed the model's "
-            f"{model.config.max_position_embeddings}: shorten the prompt, or ask for fewer"
-        )
     if stop_ids is None:
         stop_ids = [] if model.config.eos_token_id is None else [model.config.eos_token_id]
-    cache = model.new_cache(len(prompts), longest + max_tokens, padding=padding_B)
+    cache = model.new_cache(len(prompts), token_ids_BT.shape[1] + max_tokens, padding=padding_B)
     written: list[list[Token]] = [[] for _ in prompts]
     ended = [False] * len(prompts)
     steps = stream(model, model.read(token_ids_BT, cache), cache, [list(prompt) for prompt in prompts], sampling)

@@ -66,7 +66,7 @@ class _Room:
 
 
 class Int8Olmoe(OlmoeModel):
-    """An OLMoE model whose matrices are bytes; `operations` do the work."""
+    """An OLMoE model whose matrices are bytes; `operations` do the work. It reads for one caller at a time."""
 
     def __init__(
         self,
