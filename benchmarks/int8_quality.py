@@ -13,6 +13,7 @@ the operations, compiled and in PyTorch alone, are measured. At the end the chec
 import argparse
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -36,10 +37,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="+", type=Path)
     parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--folder", type=Path, help="keep the model here (default: a temporary folder)", required=True)
+    parser.add_argument("--folder", type=Path, help="keep the trained model here, and take one that is there")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.folder:
+        _run(options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        options.folder = Path(folder)
+        _run(options)
+
+
+def _run(options: argparse.Namespace) -> None:
     texts = [path.read_text(encoding="utf-8-sig") for path in options.texts]
     cuts = [len(text) * 9 // 10 for text in texts]
     tokenizer = _tokenizer([text[:cut] for text, cut in zip(texts, cuts, strict=True)])
@@ -137,7 +147,8 @@ def _int8(checkpoint: Path, operations: object) -> Int8Olmoe:
     from seriatim.olmoe.checkpoint import Checkpoint
     from seriatim.olmoe.int8 import packed
 
-    return Int8Olmoe(*read(packed(Checkpoint(checkpoint))), operations)
+    with packed(Checkpoint(checkpoint)) as folder:
+        return Int8Olmoe(*read(folder), operations)
 
 
 def _losses(model, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,6 @@
 """Draw what `olmoe_cpu.py` measured: speed against the prompt's length, and where the time of the int8 engine goes.
 
-    python benchmarks/plot_olmoe_cpu.py benchmarks/results/olmoe_cpu.json docs/olmoe-cpu.svg
+python benchmarks/plot_olmoe_cpu.py benchmarks/results/olmoe_cpu.json docs/olmoe-cpu.svg
 """
 
 import argparse
@@ -13,9 +13,14 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-LABELS = {"int8": "Seriatim, int8", "Q8_0": "llama.cpp, Q8_0", "Q4_0": "llama.cpp, Q4_0"}
-COLOURS = {"int8": "#0b6e4f", "Q8_0": "#c1666b", "Q4_0": "#d4b483"}
-MARKERS = {"int8": "o", "Q8_0": "s", "Q4_0": "^"}
+LABELS = {
+    "int8": "Seriatim, int8",
+    "int8-avx2": "Seriatim, int8, held to AVX2",
+    "Q8_0": "llama.cpp, Q8_0",
+    "Q4_0": "llama.cpp, Q4_0",
+}
+COLOURS = {"int8": "#0b6e4f", "int8-avx2": "#8fcba8", "Q8_0": "#c1666b", "Q4_0": "#d4b483"}
+MARKERS = {"int8": "o", "int8-avx2": "D", "Q8_0": "s", "Q4_0": "^"}
 PARTS = ("experts", "projections and head", "attention", "router", "glue")
 SHADES = ("#0b6e4f", "#4c9f70", "#8fcba8", "#48639c", "#b0b7c3")
 
@@ -38,8 +43,8 @@ def main() -> None:
         axes.set(title=title, xlabel="tokens of prompt", ylim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
     prefill.legend(frameon=False)
-    shares = _shares([row["parts"] for row in result["rows"] if row.get("parts")])
-    for place, (kind, share) in enumerate(shares.items()):
+    shares = _shares([row["parts"] for row in result["rows"] if row["engine"] == "int8" and row.get("parts")])
+    for place, share in enumerate(shares.values()):
         below = 0.0
         for part, shade in zip(PARTS, SHADES, strict=True):
             bar = parts.bar(place, share[part], bottom=below, color=shade, width=0.7)
@@ -57,7 +62,9 @@ def _shares(rounds: list[dict]) -> dict[str, dict[str, float]]:
     """The median share of each part, in percent."""
     names = {"prefill": "reading 2,048", "decode_a_token": "writing at 1,000"}
     return {
-        label: {part: 100 * statistics.median(each[kind][part] / each[kind]["all"] for each in rounds) for part in PARTS}
+        label: {
+            part: 100 * statistics.median(each[kind][part] / each[kind]["all"] for each in rounds) for part in PARTS
+        }
         for kind, label in names.items()
     }
 

@@ -38,7 +38,10 @@ class KVCache:
                 f"{capacity} tokens exceed the model's context of {config.max_position_embeddings}: take fewer"
             )
         shape = (config.num_hidden_layers, batch, config.num_key_value_heads, capacity, config.head_dim)
-        padding = None if padding is None else padding.long().contiguous()
+        if padding is not None:
+            padding = torch.as_tensor(padding).long().contiguous()
+            if padding.shape != (batch,) or bool(((padding < 0) | (padding > capacity)).any()):
+                raise ModelError(f"padding must be {batch} numbers from 0 to {capacity}, not {padding.tolist()}")
         return cls(torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype), padding)
 
     @property

@@ -2,19 +2,23 @@ import pytest
 import torch
 
 from seriatim.olmoe.checkpoint import Checkpoint
+from seriatim.olmoe.generation import left_padded
 from seriatim.olmoe.int8.engine import Int8Olmoe
 from seriatim.olmoe.int8.files import pack, read
 from seriatim.olmoe.int8.kernels import kernels
 from seriatim.olmoe.int8.portable import Portable
 from tests.olmoe.tiny import ours, reference
 
+# Every token goes to all 8 experts but in the last config: a router that wavers between two hides what else is wrong.
+ALL = {"num_experts_per_tok": 8}
 CONFIGS = {
-    "as published": {},
-    "normalised weights": {"norm_topk_prob": True},
-    "clipped": {"clip_qkv": 0.5},
-    "tied": {"tie_word_embeddings": True},
-    "grouped keys": {"num_key_value_heads": 2},
-    "part of a panel": {"vocab_size": 101},
+    "as published": ALL,
+    "normalised weights": {"norm_topk_prob": True, **ALL},
+    "clipped": {"clip_qkv": 0.5, **ALL},
+    "tied": {"tie_word_embeddings": True, **ALL},
+    "grouped keys": {"num_key_value_heads": 2, **ALL},
+    "part of a panel": {"vocab_size": 101, **ALL},
+    "routed": {},
 }
 
 
@@ -38,8 +42,9 @@ def pair(packed, request):
 
 
 def alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether logits agree up to roundings, which a tiny model with random weights magnifies: its routers waver."""
-    return bool(torch.nn.functional.cosine_similarity(found, expected, dim=-1).mean() > 0.98)
+    """Whether logits agree at nearly every position; at a few a router may waver."""
+    similar = torch.nn.functional.cosine_similarity(found, expected, dim=-1)
+    return bool(similar.quantile(0.2) > 0.99 and similar.mean() > 0.98)
 
 
 def ids(batch: int, tokens: int, seed: int = 0) -> torch.Tensor:
@@ -71,12 +76,11 @@ def test_left_padding_changes_nothing(pair):
 def test_sequences_in_a_batch_are_those_alone(pair):
     _, int8 = pair
     prompts = [ids(1, length, seed=length)[0].tolist() for length in (3, 9, 20)]
-    together = int8.generate(prompts, max_tokens=12, stop_ids=[])
-    for prompt, generated in zip(prompts, together, strict=True):
-        [alone] = int8.generate([prompt], max_tokens=12, stop_ids=[])
-        # The first token is not yet led astray by a near tie before it.
-        assert generated.token_ids[0] == alone.token_ids[0]
-        assert len(generated.token_ids) == 12
+    together, padding = left_padded(prompts, int8.config.vocab_size)
+    logits = int8.logits(together, padding_B=padding)
+    for place, prompt in enumerate(prompts):
+        assert alike(logits[place, -len(prompt) :], int8.logits([prompt])[0])
+    assert [len(each.token_ids) for each in int8.generate(prompts, max_tokens=12, stop_ids=[])] == [12, 12, 12]
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ def checkpoint(tmp_path, monkeypatch):
 
 
 def packed_folders(tmp_path):
-    return sorted((tmp_path / "home" / "int8").glob("[!.]*"))
+    return sorted(path for path in (tmp_path / "home" / "int8").iterdir() if path.is_dir())
 
 
 def test_a_checkpoint_is_packed_once(checkpoint, tmp_path):
@@ -69,7 +69,7 @@ def test_tensors_are_aligned_and_readable_by_safetensors(checkpoint, tmp_path):
 def test_a_file_that_is_cut_short_is_named(checkpoint, tmp_path, cut):
     int8.pack(Checkpoint(checkpoint), tmp_path / "packed")
     os.truncate(tmp_path / "packed" / cut, 1000)
-    with pytest.raises(ModelError, match=f"{cut} is cut short or was changed: pack it again"):
+    with pytest.raises(ModelError, match=f"{cut} is cut short or was changed: pack the model again"):
         int8.load(tmp_path / "packed")
 
 
@@ -79,6 +79,48 @@ def test_a_damaged_header_is_named(checkpoint, tmp_path):
     file.write_bytes(b"\xff" * 64 + file.read_bytes()[64:])
     with pytest.raises(ModelError, match=r"layer-02\.safetensors is damaged"):
         int8.load(tmp_path / "packed")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_key_value_heads", 2),
+        ("vocab_size", 100_000),
+        ("num_experts", 4),
+        ("intermediate_size", 64),
+        ("hidden_size", 128),
+        ("num_hidden_layers", 2),
+    ],
+)
+def test_a_config_of_another_model_is_refused(checkpoint, tmp_path, name, value):
+    """The kernels take shapes on trust: a wrong one would read and write beyond the tensors."""
+    int8.pack(Checkpoint(checkpoint), tmp_path / "packed")
+    config = json.loads((tmp_path / "packed" / "config.json").read_text())
+    (tmp_path / "packed" / "config.json").write_text(json.dumps({**config, name: value}))
+    if name == "num_hidden_layers":
+        assert len(int8.load(tmp_path / "packed")._layers) == 2
+        return
+    with pytest.raises(ModelError, match=r"does not hold '.*' as its config\.json calls for"):
+        int8.load(tmp_path / "packed")
+
+
+def test_a_checkpoint_that_changes_while_it_is_packed_is_not_trusted(checkpoint, tmp_path):
+    def change(done, total):
+        if done == 2:
+            os.utime(checkpoint / "config.json", (1, 1))
+
+    with pytest.raises(ModelError, match="changed while it was packed"):
+        int8.load(checkpoint, progress=change)
+    assert not packed_folders(tmp_path)
+
+
+def test_what_a_killed_packing_left_is_removed(checkpoint, tmp_path):
+    int8.load(checkpoint)
+    [folder] = packed_folders(tmp_path)
+    (folder.parent / f".{folder.name}-left").mkdir()
+    os.truncate(folder / "layer-00.safetensors", 10)
+    int8.load(checkpoint)
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
 
 
 def test_another_format_is_refused(checkpoint, tmp_path):
@@ -104,7 +146,7 @@ def test_an_interrupted_packing_leaves_nothing(checkpoint, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         int8.load(checkpoint, progress=interrupt)
-    assert not list((tmp_path / "home" / "int8").iterdir())
+    assert not packed_folders(tmp_path)
 
 
 def test_an_existing_folder_is_not_written_over(checkpoint, tmp_path):

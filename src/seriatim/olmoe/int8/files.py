@@ -16,15 +16,28 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from seriatim.errors import ModelError
-from seriatim.olmoe.checkpoint import CONFIG_FILE, INT8_FILE, Checkpoint
+from seriatim.olmoe.checkpoint import CONFIG_FILE, DTYPES, INT8_FILE, Checkpoint
 from seriatim.olmoe.config import OlmoeConfig
-from seriatim.olmoe.int8.weights import Ends, Layer, Quantised, check_sizes, gate_with_up, padded, quantise
+from seriatim.olmoe.int8.weights import (
+    MATRICES,
+    Ends,
+    Layer,
+    Quantised,
+    check_sizes,
+    end_shapes,
+    gate_with_up,
+    layer_shapes,
+    padded,
+    panel_shape,
+    quantise,
+)
 from seriatim.olmoe.output import written_whole
 from seriatim.olmoe.saving import companions
 from seriatim.olmoe.tensor_file import Piece, write_tensors
 
 _ENDS = "ends.safetensors"
 _FORMAT = 1
+_AGAIN = "pack the model again from its checkpoint"
 
 Progress = Callable[[int, int], None]
 """Called with the layers that are done, and how many there are."""
@@ -37,7 +50,7 @@ def pack(checkpoint: Checkpoint, folder: Path, *, progress: Progress | None = No
 
     Raises `ModelError` where `folder` holds something, where the disk is full, and where the model's sizes do not fit.
     """
-    config = checkpoint.config
+    config, source = checkpoint.config, fingerprint(checkpoint)
     check_sizes(config)
     with written_whole(Path(folder), config.total_parameters) as fresh:
         fresh.mkdir()
@@ -48,7 +61,9 @@ def pack(checkpoint: Checkpoint, folder: Path, *, progress: Progress | None = No
                 progress(number + 1, config.num_hidden_layers)
         companions(checkpoint.path)(fresh)
         shutil.copyfile(checkpoint.path / CONFIG_FILE, fresh / CONFIG_FILE)
-        manifest = {"format": _FORMAT, "source": fingerprint(checkpoint), "files": sizes}
+        if fingerprint(checkpoint) != source:
+            raise ModelError(f"{checkpoint.path} changed while it was packed: try again when it is whole")
+        manifest = {"format": _FORMAT, "source": source, "files": sizes}
         (fresh / INT8_FILE).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
@@ -73,8 +88,12 @@ def read(folder: Path) -> tuple[OlmoeConfig, Ends[Quantised], list[Layer[Quantis
     """
     _manifest(folder)
     config = OlmoeConfig.from_file(folder / CONFIG_FILE)
-    layers = [_read(folder / _layer_file(number), Layer) for number in range(config.num_hidden_layers)]
-    return config, _read(folder / _ENDS, Ends), layers
+    check_sizes(config)
+    ends = _read(folder / _ENDS, Ends, end_shapes(config))
+    layers = [
+        _read(folder / _layer_file(number), Layer, layer_shapes(config)) for number in range(config.num_hidden_layers)
+    ]
+    return config, ends, layers
 
 
 def _layer_file(number: int) -> str:
@@ -82,16 +101,15 @@ def _layer_file(number: int) -> str:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    again = "pack it again from its checkpoint"
     try:
         manifest: dict[str, Any] = json.loads((folder / INT8_FILE).read_text(encoding="utf-8"))
         if manifest["format"] != _FORMAT:
-            raise ModelError(f"{folder} holds an int8 model of another version of Seriatim: {again}")
+            raise ModelError(f"{folder} holds an int8 model of another version of Seriatim: {_AGAIN}")
         for name, size in manifest["files"].items():
             if (folder / name).stat().st_size != size:
-                raise ModelError(f"{folder / name} is cut short or was changed: {again}")
+                raise ModelError(f"{folder / name} is cut short or was changed: {_AGAIN}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder} holds no whole int8 model ({error}): {again}") from error
+        raise ModelError(f"{folder} holds no whole int8 model ({error}): {_AGAIN}") from error
     return manifest
 
 
@@ -141,16 +159,28 @@ def _write(path: Path, part: Ends[Quantised] | Layer[Quantised]) -> int:
     return write_tensors(path, pieces, tensors.values())
 
 
-def _read(path: Path, kind: type[_Part]) -> _Part:
+def _read(path: Path, kind: type[_Part], shapes: dict[str, tuple[int, ...]]) -> _Part:
+    """The tensors of a file; the kernels take their types and shapes on trust, so they are checked here."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        values: dict[str, Any] = {
-            field.name: Quantised(tensors[f"{field.name}.panels"], tensors[f"{field.name}.scales"])
-            if f"{field.name}.panels" in tensors
-            else tensors[field.name]
-            for field in fields(kind)
-        }
-        return kind(**values)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise ModelError(f"{path} is damaged ({error}): pack the model again from its checkpoint") from error
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} is damaged ({error}): {_AGAIN}") from error
+
+    def tensor(name: str, shape: tuple[int, ...], *types: torch.dtype) -> Tensor:
+        found = tensors.get(name)
+        if found is None or tuple(found.shape) != shape or found.dtype not in types:
+            raise ModelError(f"{path} does not hold {name!r} as its {CONFIG_FILE} calls for: {_AGAIN}")
+        return found
+
+    values: dict[str, Any] = {}
+    for name, shape in shapes.items():
+        if name in MATRICES:
+            values[name] = Quantised(
+                tensor(f"{name}.panels", panel_shape(shape), torch.uint8),
+                tensor(f"{name}.scales", shape[:-1], torch.float32),
+            )
+        else:
+            types = DTYPES.values() if name == "embedding" else [torch.float32]
+            values[name] = tensor(name, shape, *types)
+    return kind(**values)

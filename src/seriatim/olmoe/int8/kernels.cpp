@@ -79,10 +79,17 @@ Row quantised(const float* x, int64_t size, Activation* values) {
   return {values, scale, sum};
 }
 
+inline int32_t four_bytes(const Activation* at) {
+  int32_t bytes;
+  std::memcpy(&bytes, at, 4);
+  return bytes;
+}
+
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+
 // sums[m][n] of `rows` rows (at most ROWS) with one panel.
 template <int rows>
 void dots_of(const uint8_t* panel, const Row* const* x, int64_t size, int32_t sums[][PANEL]) {
-#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
   __m512i low[rows], high[rows];
 #pragma GCC unroll 16
   for (int m = 0; m < rows; ++m) low[m] = high[m] = _mm512_setzero_si512();
@@ -90,9 +97,7 @@ void dots_of(const uint8_t* panel, const Row* const* x, int64_t size, int32_t su
     const __m512i first = _mm512_loadu_si512(panel), second = _mm512_loadu_si512(panel + 64);
 #pragma GCC unroll 16
     for (int m = 0; m < rows; ++m) {
-      int32_t four;
-      std::memcpy(&four, x[m]->values + k, 4);
-      const __m512i values = _mm512_set1_epi32(four);
+      const __m512i values = _mm512_set1_epi32(four_bytes(x[m]->values + k));
       low[m] = _mm512_dpbusd_epi32(low[m], first, values);
       high[m] = _mm512_dpbusd_epi32(high[m], second, values);
     }
@@ -102,36 +107,58 @@ void dots_of(const uint8_t* panel, const Row* const* x, int64_t size, int32_t su
     _mm512_storeu_si512(sums[m], low[m]);
     _mm512_storeu_si512(sums[m] + 16, high[m]);
   }
+}
+
 #else
+
+// sums[m][n] of `rows` rows with `vectors` times 8 channels of a panel, which begin at `at`.
+template <int rows, int vectors>
+void dots_of_part(const uint8_t* at, const Row* const* x, int64_t size, int32_t* sums) {
   const __m256i byte = _mm256_set1_epi16(255);
-  for (int half = 0; half < 2; ++half) {
-    __m256i low[rows], high[rows];
+  __m256i sum[rows][vectors];
 #pragma GCC unroll 16
-    for (int m = 0; m < rows; ++m) low[m] = high[m] = _mm256_setzero_si256();
-    const uint8_t* at = panel + 64 * half;
-    for (int64_t k = 0; k < size; k += 4, at += 4 * PANEL) {
-      const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-      const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32));
-      const __m256i first_even = _mm256_and_si256(first, byte), first_odd = _mm256_srli_epi16(first, 8);
-      const __m256i second_even = _mm256_and_si256(second, byte), second_odd = _mm256_srli_epi16(second, 8);
+  for (int m = 0; m < rows; ++m)
 #pragma GCC unroll 16
-      for (int m = 0; m < rows; ++m) {
-        const __m256i even = _mm256_broadcastd_epi32(_mm_loadu_si32(x[m]->values + k));
-        const __m256i odd = _mm256_broadcastd_epi32(_mm_loadu_si32(x[m]->values + k + 2));
-        low[m] = _mm256_add_epi32(low[m], _mm256_madd_epi16(first_even, even));
-        high[m] = _mm256_add_epi32(high[m], _mm256_madd_epi16(second_even, even));
-        low[m] = _mm256_add_epi32(low[m], _mm256_madd_epi16(first_odd, odd));
-        high[m] = _mm256_add_epi32(high[m], _mm256_madd_epi16(second_odd, odd));
-      }
+    for (int v = 0; v < vectors; ++v) sum[m][v] = _mm256_setzero_si256();
+  for (int64_t k = 0; k < size; k += 4, at += 4 * PANEL) {
+    __m256i even[vectors], odd[vectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; ++v) {
+      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32 * v));
+      even[v] = _mm256_and_si256(bytes, byte);
+      odd[v] = _mm256_srli_epi16(bytes, 8);
     }
 #pragma GCC unroll 16
     for (int m = 0; m < rows; ++m) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums[m] + 16 * half), low[m]);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums[m] + 16 * half + 8), high[m]);
+      const __m256i first = _mm256_set1_epi32(four_bytes(x[m]->values + k));
+      const __m256i second = _mm256_set1_epi32(four_bytes(x[m]->values + k + 2));
+#pragma GCC unroll 16
+      for (int v = 0; v < vectors; ++v) {
+        sum[m][v] = _mm256_add_epi32(sum[m][v], _mm256_madd_epi16(even[v], first));
+        sum[m][v] = _mm256_add_epi32(sum[m][v], _mm256_madd_epi16(odd[v], second));
+      }
     }
   }
-#endif
+#pragma GCC unroll 16
+  for (int m = 0; m < rows; ++m)
+#pragma GCC unroll 16
+    for (int v = 0; v < vectors; ++v)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + m * PANEL + 8 * v), sum[m][v]);
 }
+
+// sums[m][n] of `rows` rows (at most ROWS) with one panel. A few rows take it in one stream, as memory likes it; more
+// take it by halves, as the registers do.
+template <int rows>
+void dots_of(const uint8_t* panel, const Row* const* x, int64_t size, int32_t sums[][PANEL]) {
+  if constexpr (rows <= 2) {
+    dots_of_part<rows, 4>(panel, x, size, sums[0]);
+  } else {
+    dots_of_part<rows, 2>(panel, x, size, sums[0]);
+    dots_of_part<rows, 2>(panel + 64, x, size, sums[0] + 16);
+  }
+}
+
+#endif
 
 template <int rows = ROWS>
 void dots(int count, const uint8_t* panel, const Row* const* x, int64_t size, int32_t sums[][PANEL]) {

@@ -93,8 +93,5 @@ def _packed(matrix: Tensor, scales: Tensor) -> Any:
 
 def _product(x: Tensor, packed: Any) -> Tensor:
     largest = x.abs().amax(-1, keepdim=True).clamp(min=1e-30)
-    return torch.ops.quantized.linear_dynamic(x / largest, packed, _REDUCED) * largest
-
-
-# Without VNNI, FBGEMM adds pairs of products in 16 bits, which overflow unless activations have 7 bits.
-_REDUCED = "AVX512" not in torch.backends.cpu.get_cpu_capability()
+    # Without VNNI, FBGEMM adds pairs of products in 16 bits, which overflow unless activations are reduced to 7 bits.
+    return torch.ops.quantized.linear_dynamic(x / largest, packed, True) * largest

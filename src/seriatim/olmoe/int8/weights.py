@@ -55,6 +55,38 @@ class Ends(Generic[Weight]):
     head: Weight
 
 
+MATRICES = frozenset({"qkv", "output", "gate_up", "down", "head"})
+"""The parts that are quantised."""
+
+
+def layer_shapes(config: OlmoeConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of each part of a `Layer`; of a matrix, channels by inputs."""
+    size, width, experts = config.hidden_size, config.key_value_size, config.num_experts
+    return {
+        "input_norm": (size,),
+        "qkv": (size + 2 * width, size),
+        "q_norm": (size,),
+        "k_norm": (width,),
+        "output": (size, size),
+        "post_norm": (size,),
+        "router": (experts, size),
+        "gate_up": (experts, 2 * config.intermediate_size, size),
+        "down": (experts, size, config.intermediate_size),
+    }
+
+
+def end_shapes(config: OlmoeConfig) -> dict[str, tuple[int, ...]]:
+    """The same for `Ends`."""
+    size, channels = config.hidden_size, -(-config.vocab_size // PANEL) * PANEL
+    return {"embedding": (config.vocab_size, size), "norm": (size,), "head": (channels, size)}
+
+
+def panel_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the panels of a matrix, or a stack of them, of `shape`."""
+    *stack, channels, inputs = shape
+    return (*stack, channels // PANEL, inputs // 4, PANEL, 4)
+
+
 def quantise(weight: Tensor) -> Quantised:
     """`weight` [..., N, K] rounded to signed bytes; the largest magnitude of each channel becomes 127."""
     weight = weight.float()
