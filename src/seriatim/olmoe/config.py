@@ -39,8 +39,16 @@ _SHAPING = (
     "num_experts_per_tok",
     "max_position_embeddings",
 )
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    NoneType: "null",
+    list: "a list",
+    dict: "an object",
+}
 _POSITIVE = (*_SHAPING, "rms_norm_eps", "rope_theta", "clip_qkv")
+_TOKENS = ("eos_token_id", "pad_token_id", "bos_token_id")
 # Fields with one value that this model computes with; any other would need code that OLMoE does not have.
 _FIXED = {"attention_bias": False, "attention_dropout": 0.0, "hidden_act": "silu", "rope_scaling": None}
 
@@ -69,8 +77,8 @@ class OlmoeConfig:
     tie_word_embeddings: bool = False
     initializer_range: float = 0.02
     router_aux_loss_coef: float = 0.01
-    eos_token_id: int | None = 50279
-    pad_token_id: int | None = 1
+    eos_token_id: int | None = None
+    pad_token_id: int | None = None
     bos_token_id: int | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +87,12 @@ class OlmoeConfig:
         for name in _POSITIVE:
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ModelError(f"the model's config says {name} = {getattr(self, name)}: it must be more than 0")
+        for name in _TOKENS:
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < self.vocab_size:
+                raise ModelError(
+                    f"the model's config says {name} = {getattr(self, name)}: it must be in the vocabulary, from 0 to "
+                    f"{self.vocab_size - 1}"
+                )
         _divides(self, "num_attention_heads", "hidden_size")
         _divides(self, "num_key_value_heads", "num_attention_heads")
         if self.head_dim % 2:
@@ -174,6 +188,14 @@ class OlmoeConfig:
 
 
 def _check_architecture(given: Mapping[str, Any]) -> None:
+    if _of_olmo_core(given):
+        raise ModelError(
+            "this is a checkpoint of OLMo-core, whose olmoe_1B_7B is another model (post-norm, rope_theta 500000, "
+            "epsilon 1e-6): only OlmoeForCausalLM (model_type olmoe) can be read"
+        )
+    for name, wanted in (("architectures", list), ("rope_parameters", dict)):
+        if not isinstance(given.get(name) or wanted(), wanted):
+            raise ModelError(f"the model's config says {name} = {given[name]!r}: it must be {_WORDS[wanted]}")
     kind, architectures = given.get("model_type"), given.get("architectures") or []
     if kind != "olmoe" or any(each != "OlmoeForCausalLM" for each in architectures):
         found = ", ".join(map(str, architectures)) or kind or "nothing"
@@ -184,6 +206,15 @@ def _check_architecture(given: Mapping[str, Any]) -> None:
     rope_type = (given.get("rope_parameters") or {}).get("rope_type", "default")
     if rope_type != "default":
         raise ModelError(f"the model's config says rope_type = {rope_type!r}: OLMoE has 'default'")
+
+
+def _of_olmo_core(given: Mapping[str, Any]) -> bool:
+    """Whether a config is OLMo-core's own: it has sections, each with the name of its Python class."""
+    if "model_type" in given or "architectures" in given:
+        return False
+    sections = [given, *(section for section in given.values() if isinstance(section, dict))]
+    named = any(str(section.get("_CLASS_")).startswith("olmo_core.") for section in sections)
+    return named or (isinstance(given.get("model"), dict) and "d_model" in given["model"])
 
 
 def _check_type(field: Field[Any], value: object) -> None:
@@ -221,5 +252,7 @@ OLMOE_1B_7B = OlmoeConfig(
     num_experts=64,
     num_experts_per_tok=8,
     max_position_embeddings=4096,
+    eos_token_id=50279,
+    pad_token_id=1,
 )
 """The published model's own config (allenai/OLMoE-1B-7B-0924)."""
