@@ -1,6 +1,8 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,21 @@ def test_the_text_is_what_the_model_generates(plain: NativeOlmoe, folder: Path) 
     text = text_of(list(plain.stream(QUESTION, prefix="Well", max_tokens=40)))
 
     assert text == tokenizer.decode(expected.token_ids)
+
+
+def test_a_character_that_is_never_finished_is_shown_as_such(plain: NativeOlmoe) -> None:
+    (drawn,) = plain._model.generate([plain._tokenizer.chat(QUESTION)], max_tokens=40)
+    texts = [plain._tokenizer.decode(drawn.token_ids[:tokens]) for tokens in range(1, 41)]
+    bytes_ = b"".join(map(plain._tokenizer.bytes_of, drawn.token_ids))
+    begun = next(tokens for tokens in range(2, 40) if 0xC2 <= bytes_[tokens - 1] < 0xF5)
+    whole = texts[begun - 1]
+
+    pieces = list(plain.stream(QUESTION, max_tokens=begun))
+    stopped = list(plain.stream(QUESTION, max_tokens=begun, stop=[whole[-2:]]))
+
+    assert (text_of(pieces), pieces[-1].finish_reason) == (whole, "length")
+    assert whole.endswith("\ufffd")
+    assert (text_of(stopped), stopped[-1].finish_reason) == (whole[:-2], "stop")
 
 
 def test_what_is_read_from_the_cache_changes_nothing(reader: NativeOlmoe) -> None:
@@ -152,6 +169,34 @@ def test_closing_the_iterator_leaves_the_cache_whole(plain: NativeOlmoe) -> None
         pieces.close()  # type: ignore[attr-defined]
 
         assert text_of(list(plain.stream(QUESTION, max_tokens=24))) == whole
+
+
+def test_two_open_streams_leave_each_other_alone(reader: NativeOlmoe) -> None:
+    asked = [[*QUESTION[:1], Message("user", f"{word} of it, and why?" * 3)] for word in ("Which", "Who")]
+    apart = [text_of(list(reader.stream(messages, max_tokens=24))) for messages in asked]
+
+    streams = [reader.stream(messages, max_tokens=24) for messages in asked]
+    texts = ["", ""]
+    for pieces in zip_longest(*streams, fillvalue=Piece()):
+        texts = [text + piece.text for text, piece in zip(texts, pieces, strict=True)]
+
+    assert texts == apart
+    unfinished = reader.stream(asked[0], max_tokens=24)
+    for _ in range(3):
+        next(unfinished)
+    assert text_of(list(reader.stream(asked[0], max_tokens=24))) == apart[0]
+    unfinished.close()  # type: ignore[attr-defined]
+    assert [text_of(list(reader.stream(messages, max_tokens=24))) for messages in asked] == apart
+
+
+def test_threads_take_turns(reader: NativeOlmoe) -> None:
+    asked = [[*QUESTION[:1], Message("user", f"{word} of it, and why?" * 20)] for word in ("Which", "Who", "When")]
+    apart = [text_of(list(reader.stream(messages, max_tokens=24))) for messages in asked]
+
+    with ThreadPoolExecutor(3) as threads:
+        texts = list(threads.map(lambda messages: text_of(list(reader.stream(messages, max_tokens=24))), asked * 3))
+
+    assert texts == apart * 3
 
 
 def test_an_interrupt_at_any_moment_leaves_the_cache_whole(plain: NativeOlmoe, monkeypatch: pytest.MonkeyPatch) -> None:

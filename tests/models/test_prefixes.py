@@ -7,8 +7,8 @@ from seriatim.olmoe.cache import KVCache
 from seriatim.olmoe.config import OlmoeConfig
 from tests.olmoe.tiny import TINY
 
-CONFIG = OlmoeConfig(**{**TINY, "num_hidden_layers": 1, "hidden_size": 8})
 CAPACITY = 2048
+CONFIG = OlmoeConfig(**{**TINY, "num_hidden_layers": 1, "hidden_size": 8, "max_position_embeddings": CAPACITY})
 
 
 def new_cache(capacity: int) -> KVCache:
@@ -28,6 +28,7 @@ def read(prefixes: Prefixes, prompt: list[int]) -> int:
     taken.cache.length = len(prompt)
     assert taken.cache.keys[0, 0, 0, : len(prompt), 0].tolist() == prompt
     assert taken.cache.values[0, 0, 0, : len(prompt), 0].tolist() == [-each for each in prompt]
+    prefixes.give_back(taken)
     return cached
 
 
@@ -70,6 +71,19 @@ def test_a_growing_text_is_moved_to_a_larger_cache() -> None:
         read(prefixes, list(range(length)))
 
     assert asked == [512, 1024, 1500]
+
+
+def test_a_prefix_in_use_is_nobody_elses() -> None:
+    prefixes = Prefixes(new_cache, CAPACITY)
+    read(prefixes, LONG)
+
+    used = [prefixes.take([*LONG, each], 700) for each in range(4)]
+
+    assert len({id(prefix.cache) for prefix in used}) == 4
+    assert [len(prefix.ids) for prefix in used] == [600, 0, 0, 0]
+    for prefix in used:
+        prefixes.give_back(prefix)
+    assert len(prefixes._kept) == 2
 
 
 def test_nothing_is_left_of_what_is_forgotten() -> None:

@@ -5,9 +5,10 @@ each phase of the reflection protocol, begins to write at once.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Literal
 
 from seriatim.errors import ModelError
@@ -47,6 +48,7 @@ class NativeOlmoe:
         config = self._model.config
         self._name = folder.resolve().name
         self._span_tokens = span_tokens(config.total_parameters, config.max_position_embeddings)
+        self._turn = RLock()
         self._prefixes = Prefixes(lambda capacity: self._model.new_cache(1, capacity), config.max_position_embeddings)
 
     @property
@@ -82,14 +84,27 @@ class NativeOlmoe:
                 f"the prompt has {len(prompt)} tokens, but {self._name} holds {self.context_tokens} for prompt and "
                 "answer together: give it fewer passages, or take a model with a longer context"
             )
-        return self._generate(prompt, StopText(stop), min(max_tokens, room), sampling)
+        return self._by_turns(self._generate(prompt, StopText(stop), min(max_tokens, room), sampling))
 
     def close(self) -> None:
         """Free the model's memory."""
         self._prefixes.clear()
         del self._model
 
-    def _generate(self, prompt: list[int], stopping: StopText, most: int, sampling: Sampling) -> Iterator[Piece]:
+    def _by_turns(self, pieces: Generator[Piece]) -> Iterator[Piece]:
+        """`pieces`, each made while no other stream makes one: all threads share what the model computes in."""
+        try:
+            while True:
+                with self._turn:
+                    piece = next(pieces, None)
+                if piece is None:
+                    return
+                yield piece
+        finally:
+            with self._turn:
+                pieces.close()
+
+    def _generate(self, prompt: list[int], stopping: StopText, most: int, sampling: Sampling) -> Generator[Piece]:
         import torch
 
         from seriatim.olmoe import generation
@@ -119,9 +134,10 @@ class NativeOlmoe:
                 if shown:
                     yield Piece(shown)
         finally:
-            read.settle()
+            self._prefixes.give_back(read)
+        rest = "" if stopping.stopped else stopping.feed(text.close()) + stopping.close()
         usage = Usage(len(prompt), written, cached, prefill_s, decode_s)
-        yield Piece(stopping.close(), finish_reason="stop" if ended else "length", usage=usage)
+        yield Piece(rest, finish_reason="stop" if ended or stopping.stopped else "length", usage=usage)
 
 
 def load(folder: Path, dtype: Dtype, progress: Callable[[int, int], None] | None = None) -> "OlmoeModel":

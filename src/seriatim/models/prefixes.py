@@ -27,19 +27,20 @@ class Prefix:
 class Prefixes:
     """The last `most` prefixes. A prompt goes on from the one that it shares most with.
 
-    One of them at least stays whole while another prompt is read in between: where a prompt would throw away more than
-    half of the prefix that it goes on from, what they share is copied, and the prefix used longest ago makes room.
+    Whoever takes a prefix has it alone until it is given back. One at least stays whole while another prompt is read in
+    between: where a prompt would throw away more than half of the prefix that it goes on from, what they share is
+    copied, and the prefix used longest ago makes room.
     `new_cache` makes an empty cache for so many tokens of one sequence, at most `capacity`.
     """
 
     def __init__(self, new_cache: Callable[[int], "KVCache"], capacity: int, *, most: int = 2) -> None:
         self._new_cache, self._capacity, self._most = new_cache, capacity, most
-        self._kept: list[Prefix] = []  # the one used last stands last
+        self._kept: list[Prefix] = []  # the one used last stands last; those in use are not among them
 
     def take(self, prompt: Sequence[int], tokens: int) -> Prefix:
         """A prefix with what `prompt` shares with it and nothing else, and with room for `tokens` in all.
 
-        At least one token of the prompt is left to read, for its logits.
+        It is nobody else's until it is given back. At least one token of the prompt is left to read, for its logits.
         """
         found = max(self._kept, key=lambda kept: shared(kept.ids, prompt), default=None)
         common = min(shared(found.ids, prompt), len(prompt) - 1) if found else 0
@@ -54,8 +55,12 @@ class Prefixes:
         if found and cache is not found.cache:
             copy_read(found.cache, cache, common)
         cache.truncate(common)
-        self._kept.append(Prefix(cache, list(prompt[:common])))
-        return self._kept[-1]
+        return Prefix(cache, list(prompt[:common]))
+
+    def give_back(self, prefix: Prefix) -> None:
+        """Keep a prefix that was taken, as far as it has been read, for the next prompts."""
+        prefix.settle()
+        self._kept = [*self._kept, prefix][-self._most :]
 
     def clear(self) -> None:
         """Forget all."""
