@@ -218,6 +218,65 @@ def test_a_file_of_another_model_says_so(file, tmp_path, old, new, message):
         GgufSource(copy)
 
 
+def merge_of(file: Path) -> bytes:
+    """The first merge, as it stands in the file."""
+    first = gguf.GGUFReader(file).fields["tokenizer.ggml.merges"].contents()[0].encode()
+    return len(first).to_bytes(8, "little") + first
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data, merge: data.replace(merge, merge[:-1] + b"\x01"), "it merges .* into no token"),
+        (lambda data, merge: data.replace(merge, merge.replace(b" ", b"_")), "of another kind"),
+        (lambda data, merge: data.replace(b"ggml.merges", b"ggml.merged"), "lacks tokenizer.ggml.merges"),
+        (lambda data, merge: data.replace(b"ggml.token_type", b"ggml.token_typo"), "lacks tokenizer.ggml.token_type"),
+        # An array (9) of whole numbers (5) becomes one of floats (6).
+        (
+            lambda data, merge: data.replace(b"token_type\x09\0\0\0\x05", b"token_type\x09\0\0\0\x06"),
+            "token_type is no list of int",
+        ),
+    ],
+    ids=["unknown tokens", "no pair", "no merges", "no types", "no numbers"],
+)
+def test_a_damaged_tokenizer_says_so(file, tmp_path, change, message):
+    copy = copied(file, tmp_path)
+    before = copy.read_bytes()
+    copy.write_bytes(change(before, merge_of(file)))
+    assert len(before) == copy.stat().st_size
+    assert before != copy.read_bytes()
+    with pytest.raises(ModelError, match=message) as caught:
+        GgufSource(copy).tokenizer()
+    assert str(copy) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_text_that_is_no_utf_8_says_so(file, tmp_path):
+    copy = copied(file, tmp_path)
+    copy.write_bytes(copy.read_bytes().replace(b"<|padding|>", b"<|padd\xffng|>"))
+    with pytest.raises(ModelError, match="damaged or incomplete"):
+        GgufSource(copy)
+
+
+def test_an_end_of_text_beyond_the_vocabulary_says_so(file, tmp_path):
+    copy = copied(file, tmp_path)
+    data = copy.read_bytes()
+    value = data.index(b"tokenizer.ggml.eos_token_id") + len(b"tokenizer.ggml.eos_token_id") + 4
+    copy.write_bytes(data[:value] + (400).to_bytes(4, "little") + data[value + 4 :])
+    with pytest.raises(ModelError, match="eos_token_id = 400: it must be in the vocabulary"):
+        GgufSource(copy)
+
+
+@pytest.mark.parametrize("damage", [lambda path: os.truncate(path, path.stat().st_size - 5000), Path.unlink])
+def test_a_file_that_changes_while_it_is_read_says_so(folder, file, tmp_path, damage):
+    copy = copied(file, tmp_path)
+    source = GgufSource(copy)
+    damage(copy)
+    with pytest.raises(ModelError, match=r"copy\.gguf (ends in the tensor|cannot be read)"):
+        write_gguf(source, tmp_path / "again.gguf", TINY)
+    assert not (tmp_path / "again.gguf").exists()
+
+
 def test_an_array_longer_than_the_file_is_not_believed(file, tmp_path):
     copy = copied(file, tmp_path)
     data = copy.read_bytes()

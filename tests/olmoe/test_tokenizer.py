@@ -1,6 +1,7 @@
 """The tokenizer: OLMoE's own where it is at hand, and one of its kind that is trained on the spot."""
 
 import json
+import resource
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -165,6 +166,58 @@ def test_a_folder_gives_its_tokenizer_and_template(tmp_path):
     tokenizer = Tokenizer.from_folder(tmp_path)
     assert tokenizer.chat_template == CHAT_TEMPLATE
     assert tokenizer.chat([Turn("user", "Who signed?")]) == TINY.chat([Turn("user", "Who signed?")])
+
+
+def test_no_text_is_cut_short_or_filled_up(tmp_path):
+    """`tokenizer.json` may ask for both, as those of embedding models do."""
+    checkpoint(tmp_path)
+    cutting = byte_tokenizer()
+    cutting.enable_truncation(8)
+    cutting.enable_padding(pad_id=1, pad_token="<|padding|>", length=64)
+    cutting.save(str(tmp_path / "tokenizer.json"))
+    text = "Who signed the lease? " * 10
+    for tokenizer in (Tokenizer.from_folder(tmp_path), Tokenizer(from_file(tmp_path / "tokenizer.json"), eos_id=0)):
+        assert tokenizer.encode(text) == TINY.encode(text)
+        assert tokenizer.encode("Who") == TINY.encode("Who")
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_a_tokenizer_with_more_ids_than_the_model_is_refused(tmp_path, added):
+    """What counts is the largest id, not how many there are."""
+    checkpoint(tmp_path, vocab_size=TINY.size)
+    assert Tokenizer.from_folder(tmp_path).size == TINY.size
+    parts = TINY.parts()
+    last = max(parts["model"]["vocab"], key=parts["model"]["vocab"].get)
+    if added:
+        parts["added_tokens"].append({**parts["added_tokens"][-1], "id": TINY.size, "content": " " * 5})
+    else:
+        del parts["model"]["merges"], parts["model"]["vocab"][last]
+        parts["model"] |= {"merges": [], "vocab": parts["model"]["vocab"] | {"one more": TINY.size}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(parts))
+    message = rf"ids up to {TINY.size}, and the model a vocabulary of {TINY.size}"
+    with pytest.raises(ModelError, match=message):
+        Tokenizer.from_folder(tmp_path)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    checkpoint(tmp_path, tokenizer=False)
+    Tokenizer(TINY_BPE, eos_id=0, pad_id=1, chat_template=CHAT_TEMPLATE).write(tmp_path)
+    again = Tokenizer.from_folder(tmp_path)
+    assert again.parts() == TINY.parts()
+    assert (again.eos_id, again.pad_id, again.chat_template) == (0, 1, CHAT_TEMPLATE)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert (theirs.eos_token_id, theirs.pad_token_id) == (0, 1)
+
+
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path):
+    """A limit on the size of files stands for it."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            TINY.write(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_template_of_another_layout_is_not_taken_for_olmoes():

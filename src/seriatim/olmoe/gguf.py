@@ -89,8 +89,7 @@ class GgufSource:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        reader = _opened(self.path)
-        self._fields = {name: field.contents() for name, field in reader.fields.items()}
+        reader, self._fields = _opened(self.path)
         self._tensors = {
             tensor.name: (Kind(tensor.tensor_type), tuple(map(int, reversed(tensor.shape))), int(tensor.data_offset))
             for tensor in reader.tensors
@@ -118,20 +117,23 @@ class GgufSource:
         return tensor
 
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer in the file. Raises `ModelError` where it has none, or another model's."""
-        model = self._fields.get("tokenizer.ggml.model")
-        try:
-            tokens = self._fields["tokenizer.ggml.tokens"]
-            types = self._fields["tokenizer.ggml.token_type"]
-            merges = [tuple(merge.split(" ", 1)) for merge in self._fields["tokenizer.ggml.merges"]]
-        except KeyError as error:
-            raise ModelError(f"{self.path} lacks {error}: it holds no tokenizer of OLMoE's kind") from error
-        if model != "gpt2" or len(types) != len(tokens) or any(len(merge) != 2 for merge in merges):
+        """The tokenizer in the file. Raises `ModelError` where it has none, a damaged one, or another model's."""
+        tokens, types = self._list("tokens", str), self._list("token_type", int)
+        merges = [tuple(merge.split(" ", 1)) for merge in self._list("merges", str)]
+        if (
+            self._fields.get("tokenizer.ggml.model") != "gpt2"
+            or len(types) != len(tokens)
+            or any(len(merge) != 2 for merge in merges)
+        ):
             raise ModelError(f"{self.path} holds a tokenizer of another kind than OLMoE's byte-level BPE")
-        while types and types[len(tokens) - 1] == gguf.TokenType.UNUSED:
+        while tokens and types[len(tokens) - 1] == gguf.TokenType.UNUSED:
             tokens = tokens[:-1]
+        known = set(tokens)
+        for merge in merges:
+            if not known.issuperset((*merge, "".join(merge))):
+                raise ModelError(f"{self.path} is damaged: it merges {merge} into no token; fetch it again")
         of_type = {kind: [id for id in range(len(tokens)) if types[id] == kind] for kind in gguf.TokenType}
-        return Tokenizer(
+        tokenizer = Tokenizer(
             rebuilt(
                 tokens, merges, special=of_type[gguf.TokenType.CONTROL], added=of_type[gguf.TokenType.USER_DEFINED]
             ),
@@ -139,6 +141,17 @@ class GgufSource:
             pad_id=self.config.pad_token_id,
             chat_template=self._fields.get("tokenizer.chat_template"),
         )
+        tokenizer.check_fits(self.config)
+        return tokenizer
+
+    def _list(self, name: str, kind: type) -> list[Any]:
+        """A list of the tokenizer's, all of whose items are of `kind`."""
+        found = self._fields.get(f"tokenizer.ggml.{name}")
+        if found is None:
+            raise ModelError(f"{self.path} lacks tokenizer.ggml.{name}: it holds no tokenizer of OLMoE's kind")
+        if not isinstance(found, list) or not all(isinstance(item, kind) for item in found):
+            raise ModelError(f"{self.path} is damaged: its tokenizer.ggml.{name} is no list of {kind.__name__}")
+        return found
 
     def _row(self, name: str) -> Row:
         return self._rows[EMBEDDING if name == HEAD and self.config.tie_word_embeddings else name]
@@ -146,7 +159,13 @@ class GgufSource:
     def _read(self, part: Part) -> Tensor:
         kind, shape, offset = self._tensors[part.gguf]
         stored = gguf.quant_shape_to_byte_shape(shape, kind)
-        data = np.fromfile(self.path, np.uint8, int(np.prod(stored)), offset=offset)
+        size = int(np.prod(stored))
+        try:
+            data = np.fromfile(self.path, np.uint8, size, offset=offset)
+        except OSError as error:
+            raise ModelError(f"{self.path} cannot be read: {error.strerror or error}") from error
+        if len(data) < size:
+            raise ModelError(f"{self.path} ends in the tensor {part.gguf!r}: it was cut short while it was read")
         if kind in _STORED:
             return torch.from_numpy(data).view(_STORED[kind]).view(shape)
         return torch.from_numpy(gguf.quants.dequantize(data.reshape(stored), kind)).view(shape)
@@ -219,9 +238,11 @@ class _Reader(gguf.GGUFReader):
         return found
 
 
-def _opened(path: Path) -> _Reader:
+def _opened(path: Path) -> tuple[_Reader, dict[str, Any]]:
+    """A file, and its fields by name."""
     try:
-        return _Reader(path)
+        reader = _Reader(path)
+        return reader, {name: field.contents() for name, field in reader.fields.items()}
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, IndexError, OverflowError) as error:
@@ -320,14 +341,10 @@ def _add_tokenizer(writer: Any, tokenizer: Tokenizer, config: OlmoeConfig) -> No
     model, pre = parts["model"], parts.get("pre_tokenizer") or {}
     if model.get("type") != "BPE" or pre.get("type") != "ByteLevel" or pre.get("add_prefix_space"):
         raise ModelError("the model's tokenizer is not OLMoE's byte-level BPE: llama.cpp would split texts otherwise")
+    tokenizer.check_fits(config)
     tokens = {id: token for token, id in model["vocab"].items()}
     added = {token["id"]: token for token in parts["added_tokens"]}
     tokens |= {id: token["content"] for id, token in added.items()}
-    if max(tokens) >= config.vocab_size:
-        raise ModelError(
-            f"the tokenizer has ids up to {max(tokens)}, and the model a vocabulary of {config.vocab_size}: it is "
-            "another model's"
-        )
     types = {
         id: gguf.TokenType.CONTROL if token["special"] else gguf.TokenType.USER_DEFINED for id, token in added.items()
     }

@@ -70,18 +70,33 @@ class Tokenizer:
 
     @classmethod
     def from_folder(cls, path: str | Path) -> "Tokenizer":
-        """The tokenizer in a model's folder. Raises `ModelError` where its files are missing or damaged."""
+        """The tokenizer in a model's folder.
+
+        Raises `ModelError` where its files are missing or damaged, or another model's than the folder's config.
+        """
         folder = Path(path)
         config = OlmoeConfig.from_file(folder / "config.json")
-        tokenizer = from_file(folder / TOKENIZER_FILE)
-        return cls(
-            tokenizer, eos_id=config.eos_token_id, pad_id=config.pad_token_id, chat_template=_chat_template(folder)
+        tokenizer = cls(
+            from_file(folder / TOKENIZER_FILE),
+            eos_id=config.eos_token_id,
+            pad_id=config.pad_token_id,
+            chat_template=_chat_template(folder),
         )
+        tokenizer.check_fits(config)
+        return tokenizer
 
     @property
     def size(self) -> int:
-        """How many tokens there are; a model may have room for more."""
-        return self._tokenizer.get_vocab_size()
+        """One more than the largest id; a model may have room for more."""
+        return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+    def check_fits(self, config: OlmoeConfig) -> None:
+        """Raises `ModelError` where there are ids that a model of `config` has no place for."""
+        if self.size > config.vocab_size:
+            raise ModelError(
+                f"the tokenizer has ids up to {self.size - 1}, and the model a vocabulary of {config.vocab_size}: it "
+                "is another model's"
+            )
 
     def encode(self, text: str) -> list[int]:
         """The ids of `text`, taken as ordinary text: none that ends a text or begins a turn comes out of it."""
@@ -136,8 +151,8 @@ class Tokenizer:
         return parts
 
     def write(self, folder: Path) -> None:
-        """Write the files that transformers reads a tokenizer from."""
-        self._tokenizer.save(str(folder / TOKENIZER_FILE))
+        """Write the files that transformers reads a tokenizer from. Raises `OSError` where the disk is full."""
+        (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
         for name, id in (("bos_token", self.eos_id), ("eos_token", self.eos_id), ("pad_token", self.pad_id)):
             token = None if id is None else self._tokenizer.id_to_token(id)
@@ -166,13 +181,19 @@ class TextStream:
 
 
 def from_file(path: Path) -> tokenizers.Tokenizer:
-    """The tokenizer in a `tokenizer.json`. Raises `ModelError` where it is missing or damaged."""
+    """The tokenizer in a `tokenizer.json`, which cuts no text short and fills none up, whatever the file asks for.
+
+    Raises `ModelError` where it is missing or damaged.
+    """
     if not path.is_file():
         raise ModelError(f"{path.parent} lacks {path.name}: fetch that file")
     try:
-        return tokenizers.Tokenizer.from_file(str(path))
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # `tokenizers` raises no narrower one
         raise ModelError(f"{path} is damaged ({error}): fetch it again") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def rebuilt(
