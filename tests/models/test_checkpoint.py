@@ -1,6 +1,8 @@
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,13 +76,31 @@ def test_a_folder_without_weights_says_which_are_missing(folder: Path, tmp_path:
     assert info.file_bytes == 0
 
 
-@pytest.mark.parametrize("index", ["[]", "{}", '{"weight_map": 3}', "nonsense"])
-def test_a_damaged_index_is_told(folder: Path, tmp_path: Path, index: str) -> None:
-    bare = make_config(tmp_path / "bare", **json.loads((folder / "config.json").read_text()))
-    (bare / "model.safetensors.index.json").write_text(index)
+OUTSIDE = "../tiny/model.safetensors"
 
-    with pytest.raises(ModelError, match=r"model\.safetensors\.index\.json"):
+
+@pytest.mark.parametrize("name", ["model.safetensors.index.json", "int8.json"])
+@pytest.mark.parametrize(
+    "names",
+    [*map(json.dumps, ([], {}, 3, None, ["x"], {"a": 3}, {"a": ["x"]}, {"a": OUTSIDE}, {OUTSIDE: 1})), "nonsense"],
+)
+def test_a_damaged_listing_is_told(folder: Path, tmp_path: Path, name: str, names: str) -> None:
+    bare = make_config(tmp_path / "bare", **json.loads((folder / "config.json").read_text()))
+    shutil.copytree(folder, tmp_path / "tiny")
+    (bare / name).write_text(f'{{"weight_map": {names}, "files": {names}}}')
+
+    with pytest.raises(ModelError, match=name.replace(".", r"\.")) as caught:
         inspect(bare)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-1], lambda whole: whole[:300], lambda whole: b"version 1"])
+def test_a_damaged_file_is_told(folder: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "model.safetensors").write_bytes(damage((folder / "model.safetensors").read_bytes()))
+
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged or incomplete"):
+        inspect(copy)
 
 
 def test_no_torch_is_needed(folder: Path) -> None:

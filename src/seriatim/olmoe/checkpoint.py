@@ -4,24 +4,24 @@ A checkpoint is checked from its files' headers when it is opened, and read one 
 than the memory can be packed or converted. Pickles, which can run code, are never read.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from seriatim.errors import ModelError
+from seriatim.olmoe import listing
 from seriatim.olmoe.config import OlmoeConfig
+from seriatim.olmoe.listing import INDEX_FILE, WEIGHTS_FILE, Stored, header, opened
+from seriatim.olmoe.listing import INT8_FILE as INT8_FILE
 from seriatim.olmoe.names import Row, table
 
 if TYPE_CHECKING:
     from seriatim.olmoe.model import Olmoe
 
-CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
-INT8_FILE = "int8.json"
+CONFIG_FILE = "config.json"
 COMPANIONS = (
     "generation_config.json",
     "tokenizer.json",
@@ -32,7 +32,7 @@ COMPANIONS = (
 """What else belongs to a model's folder, and goes along when the model is written in another form."""
 
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
-DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, dtype) for name, dtype in listing.DTYPES.items()}
 """The types that weights may be stored in, by their names in safetensors."""
 
 
@@ -49,14 +49,6 @@ class Source(Protocol):
         """A tensor by the module's name (see `names.table`), freshly read; a tied head gives the embedding."""
 
 
-class _Stored(NamedTuple):
-    """A tensor as a file's header describes it."""
-
-    path: Path
-    dtype: str
-    shape: tuple[int, ...]
-
-
 class Checkpoint:
     """A folder with an OLMoE model, open for reading; `files` are its safetensors in order.
 
@@ -71,9 +63,9 @@ class Checkpoint:
         self.config = OlmoeConfig.from_file(self.path / CONFIG_FILE)
         self.files, index = _files(self.path)
         self._rows = table(self.config)
-        self._stored: dict[str, _Stored] = {}
+        self._stored: dict[str, Stored] = {}
         for file in self.files:
-            for name, stored in _header(file):
+            for name, stored in header(file):
                 if name in self._stored:
                     raise ModelError(f"tensor {name!r} is in {self._stored[name].path} and in {file}: fetch both again")
                 self._stored[name] = stored
@@ -97,7 +89,7 @@ class Checkpoint:
         tensor = torch.empty(row.shape, dtype=self.dtype(name))
         views = {row.name: tensor} if row.name in self._stored else dict(row.published(tensor))
         for file in dict.fromkeys(self._stored[each].path for each in views):
-            with _opened(file) as weights:
+            with opened(file, "pt") as weights:
                 for each, view in views.items():
                     if self._stored[each].path == file:
                         view.copy_(weights.get_tensor(each))
@@ -150,7 +142,7 @@ class Checkpoint:
     def _check_tied(self) -> None:
         if self.config.tie_word_embeddings and HEAD in self._stored:
             head, embedding = self._stored[HEAD], self._stored[EMBEDDING]
-            with _opened(head.path) as one, _opened(embedding.path) as other:
+            with opened(head.path, "pt") as one, opened(embedding.path, "pt") as other:
                 same = torch.equal(one.get_tensor(HEAD), other.get_tensor(EMBEDDING))
             if not same:
                 raise ModelError(
@@ -172,11 +164,9 @@ def load_float32(checkpoint: Source) -> "Olmoe":
     return model
 
 
-def _files(folder: Path) -> tuple[tuple[Path, ...], Mapping[str, str] | None]:
+def _files(folder: Path) -> tuple[tuple[Path, ...], Mapping[str, str]]:
     """The files with a folder's weights, in order, and which tensor is in which by the index, where there is one."""
-    if (folder / WEIGHTS_FILE).exists():
-        return (folder / WEIGHTS_FILE,), None
-    if not (folder / INDEX_FILE).exists():
+    if not any((folder / name).exists() for name in (WEIGHTS_FILE, INDEX_FILE)):
         if (folder / INT8_FILE).exists():
             raise ModelError(
                 f"{folder} holds a model in int8, and this needs the checkpoint that it was made from: name that one's "
@@ -188,49 +178,16 @@ def _files(folder: Path) -> tuple[tuple[Path, ...], Mapping[str, str] | None]:
                 "checkpoint's safetensors"
             )
         raise ModelError(f"{folder} holds neither {WEIGHTS_FILE} nor {INDEX_FILE}: fetch the checkpoint again, whole")
-    index = _index(folder / INDEX_FILE)
-    names = sorted(set(index.values()))
-    for name in names:
-        if not name.endswith(".safetensors") or Path(name).name != name or "\\" in name:
-            raise ModelError(f"{folder / INDEX_FILE} names {name!r}: only safetensors files beside it are read")
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder} lacks {name}, which {INDEX_FILE} names: fetch that file")
-    return tuple(folder / name for name in names), index
+    files, missing, index = listing.listing(folder)
+    if missing:
+        raise ModelError(f"{folder} lacks {missing[0]}, which {INDEX_FILE} names: fetch that file")
+    return files, index
 
 
-def _index(path: Path) -> dict[str, str]:
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is damaged: it holds no weight_map; fetch it again") from error
-    if not isinstance(index, dict) or not index or not all(isinstance(name, str) for name in index.values()):
-        raise ModelError(f"{path} is damaged: its weight_map does not name files; fetch it again")
-    return index
-
-
-def _check_index(folder: Path, index: Mapping[str, str] | None, stored: Mapping[str, _Stored]) -> None:
-    for name, file in (index or {}).items():
+def _check_index(folder: Path, index: Mapping[str, str], stored: Mapping[str, Stored]) -> None:
+    for name, file in index.items():
         if name not in stored or stored[name].path.name != file:
             raise ModelError(f"tensor {name!r} is not in {folder / file}, where {INDEX_FILE} has it: fetch both again")
-
-
-def _header(path: Path) -> Iterator[tuple[str, _Stored]]:
-    with _opened(path) as weights:
-        for name in weights.keys():  # noqa: SIM118 (it is no mapping)
-            tensor = weights.get_slice(name)
-            yield name, _Stored(path, tensor.get_dtype(), tuple(tensor.get_shape()))
-
-
-def _opened(path: Path) -> Any:
-    """The safetensors file `path`, whose header and length safetensors checks."""
-    try:
-        return safe_open(path, framework="pt")
-    except SafetensorError as error:
-        raise ModelError(f"{path} is damaged or incomplete ({error}): fetch it again") from error
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _some(names: list[str]) -> str:

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from seriatim.errors import ModelError
-from seriatim.olmoe.checkpoint import COMPANIONS, CONFIG_FILE, DTYPES, EMBEDDING, INDEX_FILE, WEIGHTS_FILE, Source
+from seriatim.olmoe.checkpoint import COMPANIONS, CONFIG_FILE, DTYPES, EMBEDDING, Source
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.interface import OlmoeModel
+from seriatim.olmoe.listing import INDEX_FILE, WEIGHTS_FILE
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.names import table
 from seriatim.olmoe.output import written_whole
