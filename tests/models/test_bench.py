@@ -6,7 +6,7 @@ from tests.olmoe.conftest import one_thread  # noqa: F401
 
 
 def test_a_model_too_large_for_the_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seriatim.models.olmoe.free_memory", lambda: 20_000_000_000)
+    monkeypatch.setattr("seriatim.olmoe.loading.free_memory", lambda: 20_000_000_000)
 
     with pytest.raises(ModelError, match=r"olmoe-1b-7b takes 27\.7 GB in float32, and 20\.0 GB are free: take int8"):
         bench.random_model("olmoe-1b-7b", "float32")

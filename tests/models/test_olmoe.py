@@ -1,3 +1,4 @@
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from seriatim.errors import ModelError
 from seriatim.models.generator import Message, Piece
 from seriatim.models.olmoe import NativeOlmoe
 from seriatim.models.opening import open_generator
+from seriatim.olmoe.int8.kernels import kernels
 from seriatim.olmoe.loading import load
 from seriatim.sampling import Sampling
 from tests.models.olmoe_folder import make_checkpoint, make_config, make_tokenizer
@@ -277,6 +279,59 @@ def test_a_folder_that_is_none_is_told(tmp_path: Path, folder: Path) -> None:
         (bare / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(ModelError, match=r"lacks tokenizer\.json"):
         open_generator(str(bare))
+
+
+def test_a_model_too_large_for_the_memory_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seriatim.olmoe.loading.free_memory", lambda: 100_000)
+
+    with pytest.raises(ModelError, match=r"tiny-olmoe takes .* GB in float32, and .* free: take int8"):
+        load(folder)
+    if kernels():
+        assert load(folder, dtype="int8"), "it is mapped, and needs no room of its own"
+
+
+def test_without_a_compiler_int8_says_so_and_needs_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    kernels.cache_clear()
+    monkeypatch.setenv("CXX", "/no/compiler")
+    request.addfinalizer(kernels.cache_clear)
+
+    with pytest.warns(UserWarning, match=r"takes longer and more memory: they need a C\+\+ compiler"):
+        assert load(folder, dtype="int8").generate([[1, 2]], max_tokens=1)
+    monkeypatch.setattr("seriatim.olmoe.loading.free_memory", lambda: 100_000)
+    with (
+        pytest.warns(UserWarning, match="without its own kernels"),
+        pytest.raises(ModelError, match=r"tiny-olmoe takes .* GB in int8, and .* are free: close other programs"),
+    ):
+        load(folder, dtype="int8")
+
+
+THREADS = """
+import sys
+from pathlib import Path
+from seriatim.models import olmoe
+olmoe.cores = lambda: 3
+olmoe.NativeOlmoe(Path(sys.argv[1]), dtype="float32")
+import torch
+print(torch.get_num_threads())
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "chosen", "threads"),
+    [("", None, "3"), ("", "1", "1"), ("import torch; torch.set_num_threads(1)", None, "1")],
+)
+def test_every_core_gets_a_thread_unless_a_program_chose(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, before: str, chosen: str | None, threads: str
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if chosen:
+        monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+
+    done = subprocess.run([sys.executable, "-c", before + THREADS, str(folder)], capture_output=True, text=True)
+
+    assert (done.stdout.strip(), done.stderr) == (threads, "")
 
 
 def test_a_missing_torch_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from seriatim.cli.scope import JsonOption
 
 if TYPE_CHECKING:
     from seriatim.models.bench import Measured, Work
-    from seriatim.models.olmoe import Dtype
+    from seriatim.olmoe.interface import OlmoeModel
+    from seriatim.olmoe.loading import Dtype
 
 _LAYOUT_TOKENS = 256  # what a chat template adds to the prompt, and more
 
@@ -56,13 +57,14 @@ def bench(
 
 
 def _measure(model: str | None, random: str | None, dtype: "Dtype | None", work: "Work") -> "Measured":
+    from seriatim import olmoe
     from seriatim.cli.inspection import local_path
     from seriatim.cli.progress import progress_bar
     from seriatim.errors import UsageError
     from seriatim.models.bench import measure_generator, measure_olmoe, random_model
     from seriatim.models.gguf import inspect
     from seriatim.models.llamacpp import LlamaCpp
-    from seriatim.models.olmoe import load
+    from seriatim.models.olmoe import start_torch
 
     if (model is None) == (random is None):
         raise UsageError("name one model to measure: a name, a path, or --random olmoe-1b-7b")
@@ -73,8 +75,13 @@ def _measure(model: str | None, random: str | None, dtype: "Dtype | None", work:
     path = local_path(model)
     if path.is_dir():
         name = path.resolve().name
+
+        def opened() -> "OlmoeModel":
+            start_torch()
+            return olmoe.load(path, runs_in, progress=partial(update, name))
+
         with progress_bar("Packing in int8") as update:
-            return measure_olmoe(name, lambda: load(path, runs_in, partial(update, name)), runs_in, work)
+            return measure_olmoe(name, opened, runs_in, work)
     if dtype is not None:
         raise UsageError(f"{path} is a GGUF file, which runs as it is stored: leave --dtype out")
     context_tokens = work.prompt + work.generate + _LAYOUT_TOKENS

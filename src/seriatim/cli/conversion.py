@@ -53,9 +53,9 @@ def convert(
 
 def _convert(path: Path, destination: Path, to: Form, kind: Kind | None, progress: Callable[[int, int], None]) -> None:
     from seriatim.errors import UsageError
-    from seriatim.models.olmoe import need_torch
+    from seriatim.models.olmoe import start_torch
 
-    need_torch()
+    start_torch()
     if path.is_file() and to != "hf":
         raise UsageError(f"{path} is a file: convert it with --to hf first, and the folder that comes of it to {to}")
     if path.is_dir() and to == "hf":

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from seriatim.errors import ModelError, UsageError
 from seriatim.models.generator import Generator, Message
-from seriatim.models.olmoe import Dtype, need_memory, need_torch
+from seriatim.models.olmoe import start_torch
 from seriatim.olmoe.config import OLMOE_1B_7B, OlmoeConfig
 
 if TYPE_CHECKING:
     from seriatim.olmoe.interface import OlmoeModel
+    from seriatim.olmoe.loading import Dtype
 
 RANDOM = {
     "olmoe-1b-7b": OLMOE_1B_7B,
@@ -73,7 +74,7 @@ class Measured:
     peak_rss_bytes: int
 
 
-def measure_olmoe(name: str, opened: "Callable[[], OlmoeModel]", dtype: Dtype, work: Work) -> Measured:
+def measure_olmoe(name: str, opened: "Callable[[], OlmoeModel]", dtype: "Dtype", work: Work) -> Measured:
     """Measure the model that `opened` gives, over random tokens.
 
     Raises `ModelError` where prompt and answer do not fit into its context.
@@ -101,16 +102,19 @@ def measure_generator(name: str, opened: Callable[[], Generator], dtype: str, wo
     return _measured(name, dtype, runs, load_s)
 
 
-def random_model(name: str, dtype: Dtype) -> "OlmoeModel":
+def random_model(name: str, dtype: "Dtype") -> "OlmoeModel":
     """A model of `RANDOM` with random weights. Raises `ModelError` where the machine has no room for it."""
     if name not in RANDOM:
         raise UsageError(f"no random model is named {name!r}: take one of {', '.join(RANDOM)}")
-    need_torch()
+    start_torch()
+    from seriatim.olmoe.loading import check_memory, without_kernels
+
     config = RANDOM[name]
-    need_memory(name, config, dtype)
+    check_memory(name, config, dtype)
     if dtype == "int8":
         from seriatim.olmoe import int8
 
+        without_kernels()
         return int8.random_model(config)
     import torch
 

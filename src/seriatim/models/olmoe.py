@@ -4,25 +4,25 @@ What a prompt has in common with one of the last two is not read again: a second
 each phase of the reflection protocol, begins to write at once.
 """
 
+import os
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from seriatim import olmoe
 from seriatim.errors import ModelError
 from seriatim.models.generator import Message, Piece, Usage, span_tokens
-from seriatim.models.machine import free_memory
+from seriatim.models.machine import cores
 from seriatim.models.prefixes import Prefixes
 from seriatim.models.stopping import StopText
 from seriatim.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:
-    from seriatim.olmoe.config import OlmoeConfig
-    from seriatim.olmoe.interface import OlmoeModel
-
-Dtype = Literal["float32", "int8"]
+    from seriatim.olmoe.loading import Dtype
 
 
 class NativeOlmoe:
@@ -37,14 +37,13 @@ class NativeOlmoe:
         self,
         folder: str | Path,
         *,
-        dtype: Dtype = "int8",
+        dtype: "Dtype" = "int8",
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         folder = Path(folder).expanduser()
-        self._model = load(folder, dtype, progress)
-        from seriatim.olmoe.tokenizer import Tokenizer
-
-        self._tokenizer = Tokenizer.from_folder(folder)
+        start_torch()
+        self._model = olmoe.load(folder, dtype, progress=progress)
+        self._tokenizer = olmoe.Tokenizer.from_folder(folder)
         config = self._model.config
         self._name = folder.resolve().name
         self._span_tokens = span_tokens(config.total_parameters, config.max_position_embeddings)
@@ -140,28 +139,16 @@ class NativeOlmoe:
         yield Piece(rest, finish_reason="stop" if ended or stopping.stopped else "length", usage=usage)
 
 
-def load(folder: Path, dtype: Dtype, progress: Callable[[int, int], None] | None = None) -> "OlmoeModel":
-    """The model in `folder`, see `NativeOlmoe`."""
-    need_torch()
-    from seriatim.olmoe import int8
-    from seriatim.olmoe.checkpoint import Checkpoint, load_float32
+def start_torch() -> None:
+    """Import PyTorch, with a thread for each core that this process may use, hyperthreads too.
 
-    if dtype == "int8":
-        return int8.load(folder, progress=progress)
-    checkpoint = Checkpoint(folder)
-    need_memory(folder.resolve().name, checkpoint.config, dtype)
-    return load_float32(checkpoint)
-
-
-def need_torch() -> None:
-    """Raises `ModelError` where PyTorch, which the light install leaves out, is missing."""
+    A program that has imported it already, or has set `OMP_NUM_THREADS`, keeps the threads that it has chosen. Raises
+    `ModelError` where PyTorch, which the light install leaves out, is missing.
+    """
+    chosen = "torch" in sys.modules or "OMP_NUM_THREADS" in os.environ
     if find_spec("torch") is None:
         raise ModelError("OLMoE checkpoints are run by PyTorch, which is not installed: pip install 'seriatim[olmoe]'")
+    import torch
 
-
-def need_memory(name: str, config: "OlmoeConfig", dtype: Dtype) -> None:
-    """Raises `ModelError` where the weights of a model would not fit into the memory that is free."""
-    size, free = config.total_parameters * (4 if dtype == "float32" else 1), free_memory()
-    if size > free:
-        remedy = "take int8" if dtype == "float32" else "close other programs, or take a smaller model"
-        raise ModelError(f"{name} takes {size / 1e9:.1f} GB in {dtype}, and {free / 1e9:.1f} GB are free: {remedy}")
+    if not chosen:
+        torch.set_num_threads(cores())
