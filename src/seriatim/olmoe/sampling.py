@@ -14,8 +14,14 @@ def next_token(logits_V: Tensor, recent: list[int], sampling: Sampling, random: 
     logits_V = penalised(logits_V, recent, sampling.repeat_penalty)
     if sampling.temperature <= 0:
         return int(logits_V.argmax())
-    probabilities_V = (kept(logits_V, sampling) / sampling.temperature).softmax(-1)
-    return int(torch.multinomial(probabilities_V, 1, generator=random))
+    return int(torch.multinomial(probabilities(logits_V, sampling), 1, generator=random))
+
+
+def probabilities(logits_V: Tensor, sampling: Sampling) -> Tensor:
+    """How likely each token is to be drawn, [V], by top-k, top-p, min-p and a temperature above 0."""
+    # Differences to the likeliest: where these overflow, by a temperature near 0, they go to minus infinity only.
+    scaled_V = (logits_V - logits_V.max()) / max(sampling.temperature, torch.finfo(logits_V.dtype).tiny)
+    return scaled_V.masked_fill(~kept(logits_V, sampling), -torch.inf).softmax(-1)
 
 
 def penalised(logits_V: Tensor, recent: list[int], penalty: float) -> Tensor:
@@ -30,7 +36,7 @@ def penalised(logits_V: Tensor, recent: list[int], penalty: float) -> Tensor:
 
 
 def kept(logits_V: Tensor, sampling: Sampling) -> Tensor:
-    """`logits_V` with all that top-k, top-p and min-p leave out at minus infinity. The likeliest token always stays."""
+    """Which tokens top-k, top-p and min-p leave, as booleans [V]. The likeliest always stays."""
     sorted_V, order_V = logits_V.sort(descending=True)
     keep_V = torch.ones_like(sorted_V, dtype=torch.bool)
     if sampling.top_k > 0:
@@ -41,4 +47,4 @@ def kept(logits_V: Tensor, sampling: Sampling) -> Tensor:
     if sampling.min_p > 0:
         keep_V &= sorted_V >= sorted_V[0] + torch.tensor(sampling.min_p).log()
     keep_V[0] = True
-    return logits_V.index_fill(0, order_V[~keep_V], -torch.inf)
+    return torch.zeros_like(keep_V).index_put((order_V,), keep_V)
