@@ -5,12 +5,13 @@ Shapes: B sequences, T tokens, V vocabulary.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from seriatim.errors import ModelError
+from seriatim.errors import ModelError, UsageError
 from seriatim.olmoe.cache import KVCache
 from seriatim.olmoe.sampling import next_token
 from seriatim.sampling import GREEDY, Sampling
@@ -71,18 +72,15 @@ def generate(
 ) -> list[Generated]:
     """Continue all `prompts` (token ids, any lengths) at once; `stop_ids` defaults to the model's end-of-text token.
 
-    Raises `ModelError` for an empty prompt, and for one that leaves no room for `max_tokens` in the model's context.
+    Raises `ModelError` for an empty prompt, and for one that leaves no room for `max_tokens` in the model's context;
+    `UsageError` for `max_tokens` below 0.
     """
-    token_ids_BT, padding_B = left_padded(prompts, model.config.vocab_size)
-    if stop_ids is None:
-        stop_ids = [] if model.config.eos_token_id is None else [model.config.eos_token_id]
-    cache = model.new_cache(len(prompts), token_ids_BT.shape[1] + max_tokens, padding=padding_B)
+    ends = _ends(model, stop_ids)
     written: list[list[Token]] = [[] for _ in prompts]
     ended = [False] * len(prompts)
-    steps = stream(model, model.read(token_ids_BT, cache), cache, [list(prompt) for prompt in prompts], sampling)
-    for _ in range(max_tokens):
-        for place, token in enumerate(next(steps)):
-            ended[place] = ended[place] or token.id in stop_ids
+    for tokens in _steps(model, prompts, max_tokens, sampling):
+        for place, token in enumerate(tokens):
+            ended[place] = ended[place] or token.id in ends
             if not ended[place]:
                 written[place].append(token)
         if all(ended):
@@ -91,6 +89,45 @@ def generate(
         Generated([token.id for token in tokens], [token.logprob for token in tokens], "stop" if end else "length")
         for tokens, end in zip(written, ended, strict=True)
     ]
+
+
+def stream_one(
+    model: "OlmoeModel",
+    prompt: Sequence[int],
+    *,
+    max_tokens: int,
+    sampling: Sampling = GREEDY,
+    stop_ids: Sequence[int] | None = None,
+) -> Iterator[Token]:
+    """The tokens that `generate` writes after one prompt, each as it is drawn; fewer than `max_tokens` where it ended.
+
+    The prompt is read when the first is asked for. Raises what `generate` does, and at once.
+    """
+    ends = _ends(model, stop_ids)
+    steps = _steps(model, [prompt], max_tokens, sampling)
+    return takewhile(lambda token: token.id not in ends, (token for (token,) in steps))
+
+
+def _ends(model: "OlmoeModel", stop_ids: Sequence[int] | None) -> set[int]:
+    if stop_ids is not None:
+        return set(stop_ids)
+    return set() if model.config.eos_token_id is None else {model.config.eos_token_id}
+
+
+def _steps(
+    model: "OlmoeModel", prompts: Sequence[Sequence[int]], max_tokens: int, sampling: Sampling
+) -> Iterator[list[Token]]:
+    """`max_tokens` steps of `stream` behind `prompts`, which are checked now, and read when the first is asked for."""
+    if max_tokens < 0:
+        raise UsageError(f"max_tokens is {max_tokens}: it must be 0 or more")
+    token_ids_BT, padding_B = left_padded(prompts, model.config.vocab_size)
+    cache = model.new_cache(len(prompts), token_ids_BT.shape[1] + max_tokens, padding=padding_B)
+    recent = [list(prompt) for prompt in prompts]
+
+    def steps() -> Iterator[list[Token]]:
+        yield from stream(model, model.read(token_ids_BT, cache), cache, recent, sampling)
+
+    return islice(steps(), max_tokens)
 
 
 def left_padded(prompts: Sequence[Sequence[int]], vocab_size: int) -> tuple[Tensor, Tensor | None]:

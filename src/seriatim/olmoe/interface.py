@@ -4,14 +4,14 @@ Shapes: B sequences, T tokens, D hidden size, V vocabulary.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from seriatim.olmoe.cache import KVCache
 from seriatim.olmoe.config import OlmoeConfig
-from seriatim.olmoe.generation import Generated, check_ids, generate
+from seriatim.olmoe.generation import Generated, Token, check_ids, generate, stream_one
 from seriatim.sampling import GREEDY, Sampling
 
 # A prompt is read in blocks of as many tokens: enough rows for each expert, while what is computed in between is small.
@@ -66,3 +66,17 @@ class OlmoeModel(ABC):
     ) -> list[Generated]:
         """Continue `prompts`, see `generation.generate`."""
         return generate(self, prompts, max_tokens=max_tokens, sampling=sampling, stop_ids=stop_ids)
+
+    def stream(
+        self,
+        prompt: Sequence[int],
+        *,
+        max_tokens: int,
+        sampling: Sampling = GREEDY,
+        stop_ids: Sequence[int] | None = None,
+    ) -> Iterator[Token]:
+        """Continue one `prompt`, giving each token as it is drawn, see `generation.stream_one`.
+
+        Stop strings are where text is: see `seriatim.models.generator.Generator.stream`.
+        """
+        return stream_one(self, prompt, max_tokens=max_tokens, sampling=sampling, stop_ids=stop_ids)
