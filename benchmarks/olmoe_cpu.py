@@ -3,10 +3,10 @@
 Protocol: one randomly initialised checkpoint (speed does not depend on the values), in int8 and as GGUF Q8_0 and Q4_0.
 Each engine runs in a process of its own, in turn, `--rounds` times; a round reads a new random prompt of each length
 (nothing cached) and decodes `--generate` tokens behind it. llama.cpp first tries batches of several sizes on the
-2,048-token prompt and then keeps its fastest. llama.cpp's wheel is built for AVX2: "int8-avx2" is our engine held to
-the same instructions, while "int8" is compiled for the processor at hand, as it is when it is used. Figures are medians
-over the rounds. transformers in bfloat16 is measured once, on the shortest prompt and a few tokens, and ended when it
-takes longer than --transformers-limit seconds.
+2,048-token prompt and keeps its fastest; a run over an --out that is there takes the sizes found then. llama.cpp's
+wheel is built for AVX2: "int8-avx2" is our engine held to the same instructions, while "int8" is compiled for the
+processor at hand, as it is when it is used. Figures are medians over the rounds. transformers in bfloat16 is measured
+once, on the shortest prompt and a few tokens, and ended when it takes longer than --transformers-limit seconds.
 
     python benchmarks/random_checkpoint.py olmoe-random
     python benchmarks/olmoe_cpu.py olmoe-random --out benchmarks/results/olmoe_cpu.json
@@ -50,21 +50,30 @@ def main() -> None:
         print(json.dumps(_measure(options)))
         return
     _prepare(options)
-    batches = {engine: _best_batch(options, engine) for engine in options.engines if engine.startswith("Q")}
-    rows = []
+    kept = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
+    tried = kept.get("llama_cpp_batches") or {
+        engine: _batches(options, engine) for engine in options.engines if engine.startswith("Q")
+    }
+    batches = {engine: int(max(speeds, key=speeds.__getitem__)) for engine, speeds in tried.items()}
+    rows: list[dict] = []
+    _keep(options, tried, rows)
     for number in range(options.rounds):
         for engine in options.engines:
             if engine == "transformers" and number:
                 continue
             rows.append(_in_process(options, engine, batches.get(engine), options.lengths, seed=number))
             print(json.dumps({key: value for key, value in rows[-1].items() if key != "parts"}), flush=True)
-            result = {
-                "command": " ".join(["python", *sys.argv]), "machine": machine(), "threads": cores(),
-                "llama_cpp": _llama_cpp_system(), "llama_cpp_batch": batches, "summary": _summary(rows), "rows": rows,
-            }  # fmt: skip
-            if options.out:
-                options.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["summary"], indent=1))
+            _keep(options, tried, rows)
+    print(json.dumps(_summary(rows), indent=1))
+
+
+def _keep(options: argparse.Namespace, tried: dict, rows: list[dict]) -> None:
+    result = {
+        "command": " ".join(["python", *sys.argv]), "machine": machine(), "threads": cores(),
+        "llama_cpp": _llama_cpp_system(), "llama_cpp_batches": tried, "summary": _summary(rows), "rows": rows,
+    }  # fmt: skip
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _files(options: argparse.Namespace) -> dict[str, Path]:
@@ -88,13 +97,14 @@ def _prepare(options: argparse.Namespace) -> None:
             print(f"{path.name}: {time.perf_counter() - started:.0f} s", flush=True)
 
 
-def _best_batch(options: argparse.Namespace, engine: str) -> int:
+def _batches(options: argparse.Namespace, engine: str) -> dict[int, float]:
+    """Tokens a second of llama.cpp on a prompt of 2,048, by the size of its batches."""
     tried = {}
     for batch in BATCHES:
         row = _in_process(options, engine, batch, [2048], seed=99, generate=1)
         tried[batch] = row["lengths"][0]["prefill_tokens_per_s"]
     print(engine, "prefill by batch", tried, flush=True)
-    return max(tried, key=tried.__getitem__)
+    return tried
 
 
 def _in_process(
