@@ -26,6 +26,21 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
         open_generator(f"{tmp_path}/mine.gguf")
 
 
+def test_what_is_there_needs_no_sign_that_it_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("no model")
+    (tmp_path / "olmoe").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert reader_path("folder", fetch=False) == Path("folder")
+    assert reader_path("file", fetch=False) == Path("file")
+    with pytest.raises(ModelError, match="olmoe is not here yet: fetch it with `seriatim model pull olmoe`"):
+        reader_path("olmoe", fetch=False)
+    for nowhere in ("x" * 5000, "~nobody-of-this-name"):
+        with pytest.raises(UsageError, match="no model is named"):
+            reader_path(nowhere)
+
+
 @pytest.mark.model
 def test_the_context_is_never_longer_than_the_model_was_trained_for(reader_path: Path) -> None:
     reader = open_generator(str(reader_path), passage_tokens=50_000)

@@ -58,13 +58,13 @@ def bench(
 
 def _measure(model: str | None, random: str | None, dtype: "Dtype | None", work: "Work") -> "Measured":
     from seriatim import olmoe
-    from seriatim.cli.inspection import local_path
     from seriatim.cli.progress import progress_bar
     from seriatim.errors import UsageError
     from seriatim.models.bench import measure_generator, measure_olmoe, random_model
     from seriatim.models.gguf import inspect
     from seriatim.models.llamacpp import LlamaCpp
     from seriatim.models.olmoe import start_torch
+    from seriatim.models.opening import reader_path
 
     if (model is None) == (random is None):
         raise UsageError("name one model to measure: a name, a path, or --random olmoe-1b-7b")
@@ -72,7 +72,7 @@ def _measure(model: str | None, random: str | None, dtype: "Dtype | None", work:
     if model is None:
         name = str(random)
         return measure_olmoe(name, lambda: random_model(name, runs_in), runs_in, work)
-    path = local_path(model)
+    path = reader_path(model, fetch=False)
     if path.is_dir():
         name = path.resolve().name
 

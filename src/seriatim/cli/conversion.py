@@ -31,12 +31,12 @@ def convert(
     json: JsonOption = False,
 ) -> None:
     """Write an OLMoE model in another form."""
-    from seriatim.cli.inspection import local_path
     from seriatim.cli.printing import megabytes, print_json
     from seriatim.cli.progress import progress_bar
     from seriatim.errors import ModelError, UsageError
+    from seriatim.models.opening import reader_path
 
-    path, destination = local_path(source), destination.expanduser()
+    path, destination = reader_path(source, fetch=False), destination.expanduser()
     if not path.exists():
         raise ModelError(f"there is no model {path}: check the path")
     if kind is not None and to != "gguf":

@@ -1,8 +1,6 @@
 """`seriatim model inspect`: what a model says about itself, without loading it."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,8 +30,9 @@ def inspect(
     from seriatim.cli.literal import line
     from seriatim.cli.printing import print_json
     from seriatim.models import checkpoint, gguf
+    from seriatim.models.opening import reader_path
 
-    path = local_path(model)
+    path = reader_path(model, fetch=False)
     info = checkpoint.inspect(path) if path.is_dir() else gguf.inspect(path)
     if json:
         print_json(asdict(info) | {"path": str(info.path)})
@@ -43,21 +42,6 @@ def inspect(
     width = max(len(name) for name, _ in told)
     for name, fact in told:
         print(f"{name.ljust(width)}  {line(fact)}")
-
-
-def local_path(model: str) -> Path:
-    """The file or folder behind a name or a path. What is not here is not fetched just to look at it."""
-    from seriatim.errors import ModelError, UsageError
-    from seriatim.models.catalog import MODELS, find
-
-    if model not in MODELS and (model.endswith(".gguf") or os.sep in model or Path(model).exists()):
-        return Path(model).expanduser()
-    named = find(model)
-    if named.kind != "reader":
-        raise UsageError(f"{model} is an ONNX model: only GGUF files and checkpoint folders will do here")
-    if not named.fetched:
-        raise ModelError(f"{model} is not here yet: fetch it with `seriatim model pull {model}`")
-    return named.folder if named.snapshot else named.paths[0]
 
 
 def _gguf_facts(info: "GgufInfo") -> Facts:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seriatim.errors import UsageError
+from seriatim.errors import ModelError, UsageError
 from seriatim.home import home
 from seriatim.models.catalog import MODELS, find
 from seriatim.models.machine import cores, free_disk, free_memory
@@ -51,18 +51,25 @@ def open_generator(
     return LlamaCpp(path, context_tokens=context_tokens)
 
 
-def reader_path(model: str, *, progress: "Progress | None" = None) -> Path:
-    """The GGUF file or the checkpoint folder behind a reader's name or a path, fetched first if need be."""
-    path = Path(model).expanduser()
-    if model.endswith(".gguf") or os.sep in model or (model not in MODELS and path.is_dir()):
-        return path
+def reader_path(model: str, *, fetch: bool = True, progress: "Progress | None" = None) -> Path:
+    """The GGUF file or the checkpoint folder behind a reader's name or a path.
+
+    A named model that is not here yet is fetched, or, without `fetch`, a `ModelError`.
+    """
+    # os.path says no where pathlib raises: a name too long for a file, a user who does not exist.
+    path = os.path.expanduser(model)
+    if model not in MODELS and (model.endswith(".gguf") or os.sep in model or os.path.exists(path)):
+        return Path(path)
     named = find(model)
     if named.kind != "reader":
         readers = ", ".join(each.name for each in MODELS.values() if each.kind == "reader")
         raise UsageError(f"{model} turns text into vectors and cannot answer: take one of {readers}")
-    from seriatim.models.download import pull
+    if not fetch and not named.fetched:
+        raise ModelError(f"{model} is not here yet: fetch it with `seriatim model pull {model}`")
+    if fetch:
+        from seriatim.models.download import pull
 
-    pull(named, progress=progress)
+        pull(named, progress=progress)
     return named.folder if named.snapshot else named.paths[0]
 
 
