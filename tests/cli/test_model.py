@@ -70,6 +70,16 @@ def test_the_models_are_listed() -> None:
     }
 
 
+def test_a_home_that_is_no_folder_holds_no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").write_text("a file")
+    monkeypatch.setenv("SERIATIM_HOME", str(tmp_path / "home"))
+
+    assert not any(model["fetched"] for model in json_of("list")["models"])
+    status, said = failure("pull", "olmoe")
+    assert (status, said.count("\n")) == (1, 1)
+    assert "sorry" not in said
+
+
 def test_the_list_marks_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERIATIM_MODEL", "olmoe-1b-7b-instruct")
 
@@ -234,6 +244,28 @@ def test_a_checkpoint_is_inspected_by_its_parts(tmp_path: Path) -> None:
     status, message = failure("inspect", str(folder))
     assert status == 1
     assert f"{folder / 'model.safetensors'} is damaged or incomplete" in message
+
+
+def test_a_config_with_unknown_fields_is_one_line_of_notice(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    make_config(folder, **config, mystery=1, riddle=2)
+
+    done = run("inspect", str(folder))
+
+    assert done.returncode == 0
+    assert done.stderr == "seriatim: the model's config has fields that are not known: mystery, riddle\n"
+
+
+def test_a_seed_is_of_63_bits(tmp_path: Path) -> None:
+    folder = str(make_checkpoint(tmp_path / "tiny"))
+
+    assert failure("generate", "Hi", "--model", folder, "--seed", str(2**70)) == (
+        2,
+        f"seriatim: a seed is a whole number from 0 to {2**63 - 1}, not {2**70}\n",
+    )
+    arguments = ("--model", folder, "--temperature", "1", "--seed", str(2**63 - 1), "--max-tokens", "3")
+    assert json_of("generate", "Hi", *arguments)["usage"]["completion_tokens"] == 3
 
 
 def test_what_cannot_be_inspected_is_told(tmp_path: Path) -> None:

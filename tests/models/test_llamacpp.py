@@ -58,10 +58,11 @@ def test_greedy_text_is_the_same_again_and_is_read_from_the_cache(reader: LlamaC
 def test_a_seed_repeats_a_draw(reader: LlamaCpp) -> None:
     drawn = [
         text_of(list(reader.stream(QUESTION, max_tokens=16, sampling=Sampling(temperature=1.5, seed=seed))))
-        for seed in (1, 1, 2)
+        for seed in (1, 1, 2, 2**32 - 1, 2**32 - 1, 2**63 - 1, 2**63 - 1)
     ]
 
     assert drawn[0] == drawn[1] != drawn[2]
+    assert (drawn[3], drawn[5]) == (drawn[4], drawn[6]), "seeds of more bits than llama.cpp's repeat, too"
 
 
 def test_a_prefix_is_gone_on_with_and_not_repeated(reader: LlamaCpp) -> None:

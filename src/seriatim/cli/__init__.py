@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING, TextIO
 
 from seriatim.errors import SeriatimError, UsageError
@@ -17,6 +18,7 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a locale that lacks a character is no reason to fail
+    warnings.showwarning = _tell
     try:
         status = _run()
         sys.stdout.flush()
@@ -88,6 +90,11 @@ def _say(message: str) -> None:
     from seriatim.cli.printing import notice
 
     notice(message)
+
+
+def _tell(message: Warning | str, *_where: object, **_more: object) -> None:
+    """Show a warning as the one line that it is, without the place in the source that it comes from."""
+    _say(str(message))
 
 
 def _discard(stream: TextIO) -> None:

@@ -6,6 +6,7 @@ A model that is a whole folder is pinned by its commit, which stands for the byt
 """
 
 import json
+import os.path
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -105,7 +106,7 @@ class NamedModel:
     @property
     def fetched(self) -> bool:
         """Whether all its files are here. (A file has its final name only once its checksum was right.)"""
-        return bool(self.paths) and all(path.is_file() for path in self.paths)
+        return bool(self.paths) and all(map(os.path.isfile, self.paths))
 
     @property
     def source(self) -> str:
@@ -124,7 +125,7 @@ class NamedModel:
             return tuple(
                 ModelFile(**file, hub=Hub(snapshot.repo, file["name"], snapshot.revision)) for file in kept["files"]
             )
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):  # none is kept, or none that can be read
             return ()
 
 

@@ -37,6 +37,7 @@ EMBEDDING_CONTEXT_TOKENS = 2048
 # llama.cpp looks for a cancelled request between two batches of the prompt. On two cores a batch of 256 tokens of a
 # 1.5B model takes four seconds; the library's 2048 take half a minute, and read the prompt only 4% faster.
 _BATCH_TOKENS = 256
+_SEEDS = (1 << 32) - 1  # llama.cpp knows so many, and takes the next number for "any"
 _CACHE_MIB = 1024  # of prompts put aside: the review of a draft reads another one, and then the long one goes on
 
 
@@ -98,7 +99,7 @@ class LlamaCpp:
                 "top_k": sampling.top_k,
                 "min_p": sampling.min_p,
                 "repeat_penalty": sampling.repeat_penalty,
-                "seed": sampling.seed,
+                "seed": sampling.seed % _SEEDS,
                 "cache_prompt": True,
                 "stream": True,
             }
