@@ -153,9 +153,9 @@ def ask(
     """Answer `question` from `documents`: files, folders or globs, indexed first where they are new and kept in the
     library, or "-" for standard input, which is not kept.
 
-    `library` is the folder of the library to use, `model` a name, a `.gguf` path, a URL or an open `Generator`;
-    further options as in `answer`. Raises `UsageError` for a request that makes no sense, other `SeriatimError`
-    subclasses for what fails.
+    `library` is the folder of the library to use, `model` a name, the path of a `.gguf` file or of an OLMoE
+    checkpoint's folder, a URL or an open `Generator`; further options as in `answer`. Raises `UsageError` for a request
+    that makes no sense, other `SeriatimError` subclasses for what fails.
     """
     _check_request(question, model, options)
     paths = listed(documents)
