@@ -8,6 +8,12 @@ from seriatim.retrieval.library import Library
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 
 
+@pytest.fixture(autouse=True)
+def no_word_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command says is the same on a machine without a C++ compiler, where int8 would say that it is slow."""
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore:int8 runs without its own kernels")
+
+
 @pytest.fixture
 def papers(tmp_path: Path) -> Path:
     """A folder with two documents."""
