@@ -58,8 +58,8 @@ DEVELOPMENT = (
     Draft(TRAIN, "On 4 May [{bistritz}].", wrong=("4 May",)),
     Draft("Is Starbuck a Quaker?", "Yes, he is [{starbuck}]."),
     Draft("Is Starbuck a Quaker?", "Yes.", cites=("starbuck",)),
-    Draft("Is Starbuck a Quaker?", "No.", cites=("starbuck",)),
-    Draft("Does Starbuck drink tea?", "No, he does not.", cites=("starbuck",)),
+    Draft("Is Starbuck a Quaker?", "No."),
+    Draft("Does Starbuck drink tea?", "No, he does not."),
     Draft("Does the Emperor drink tea?", "Yes, he does.", wrong=("Yes, he does",)),
     # Sentences.
     Draft(COFFIN, "Queequeg's coffin becomes a life-buoy [{rig}].", cites=("rig",)),
@@ -297,28 +297,6 @@ BY_A_MODEL = (
         "The three ships were up for voyages: The Devil-dam, the Tit-bit, and the Pequod.",
         cites=("name",),
     ),
-)
-
-# What is said of someone whom the question names, where the passages know that name and where they do not.
-OF_WHOM = (
-    Draft("How is Dracula killed?", "Dracula is killed by a whale [{ninety_tons}].", wrong=("killed by a whale",)),
-    Draft("How is Dracula killed?", "He is killed by a knife that plunged into the heart.", cites=("dust",)),
-    Draft("How is Dracula killed?", "Dracula is killed by a knife that plunged into the heart.", cites=("dust",)),
-    Draft("How is Dracula killed?", "Dracula is killed by the bowie knife of Mr. Morris [{dust}].", cites=("dust",)),
-    Draft("What did Voldemort lose?", "Voldemort was dismasted off Japan [{japan}].", wrong=("Voldemort",)),
-    Draft("What did Voldemort lose?", "Off Japan, Voldemort lost a leg.", wrong=("Voldemort",)),
-    Draft("who is dismasted with voldemort?", "The old Gay-Head Indian and Voldemort.", wrong=("Voldemort",)),
-    Draft(
-        "Who is the wife of Voldemort?", "There is no Voldemort in it; Ahab was dismasted off Japan.", cites=("japan",)
-    ),
-    Draft("What did Ahab and Dracula have?", "Ahab had a leg of bone, and Dracula a castle.", cites=("japan",)),
-    Draft("What becomes of Quequeg's coffin?", "Quequeg's coffin becomes a life-buoy [{rig}].", cites=("rig",)),
-    Draft(
-        "What is the length of the largest Sperm Whales?",
-        "The Sperm Whales are up to ninety feet long.",
-        cites=("ninety_tons",),
-    ),
-    Draft("Who is the CEO?", "The CEO is Bildad, one of the largest owners.", cites=("owners",)),
 )
 
 # Wrong answers of the same model that pass the check: their words stand in the passages, but about others.

@@ -20,7 +20,6 @@ from tests.reflection.grounding.drafts import (
     HELD_OUT,
     LAY,
     LEG,
-    OF_WHOM,
     OWNERS,
     RESCUE,
     Draft,
@@ -47,7 +46,7 @@ def one_passage(text: str, number: int = 1) -> Ranked:
     return Ranked(Passage("notes.txt", number, 0, len(text), None, text, 1), number, 1.0)
 
 
-@pytest.mark.parametrize("draft", [*DEVELOPMENT, *HELD_OUT, *BY_A_MODEL, *OF_WHOM], ids=lambda draft: draft.text[:60])
+@pytest.mark.parametrize("draft", [*DEVELOPMENT, *HELD_OUT, *BY_A_MODEL], ids=lambda draft: draft.text[:60])
 def test_answers(draft: Draft) -> None:
     grounding = checked(draft)
     wrong = [fact.text for fact in failed(grounding)]
@@ -174,6 +173,36 @@ def test_an_answer_that_rests_on_no_passage_is_not_supported() -> None:
     grounding = check("Yes, it does.", "Does it rain in Lima?", [one_passage("The ship had three boats.")])
     assert [claim.supported for claim in grounding.claims] == [False]
     assert [fact.kind for fact in failed(grounding)] == ["claim"]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "passage"),
+    [
+        ("When must Acme deliver?", "Acme must deliver within 30 days [1].", "The Supplier shall deliver in 30 days."),
+        ("What does Ishmael pay for the bed?", "Ishmael pays two dollars [1].", "I paid two dollars for the bed."),
+        ("What is the capital of France?", "The capital of France is Paris [1].", "The French capital, Paris, is old."),
+        ("How much did Britain pay?", "Britain paid 3,000 pounds [1].", "The British paid 3,000 pounds."),
+        ("What did Bob lose?", "Bob lost 500 crowns [1].", "Robert lost 500 crowns."),
+        ("Wie hoch ist die Miete?", "Die Miete beträgt 500 Euro [1].", "Der Mietzins beträgt 500 Euro."),
+    ],
+)
+def test_a_name_from_the_question_may_be_another_in_the_passage(question: str, answer: str, passage: str) -> None:
+    grounding = check(answer, question, [one_passage(passage)])
+    assert [claim.supported for claim in grounding.claims] == [True]
+
+
+@pytest.mark.parametrize("answer", ["No.", "No, he did not."])
+def test_a_bare_denial_cites_nothing_and_is_no_fault(answer: str) -> None:
+    passages = [one_passage("Starbuck stood at the rail."), one_passage("Starbuck was a Quaker by descent.", 2)]
+    grounding = check(answer, "Was Starbuck a Quaker?", passages)
+    assert grounding.citations == ()
+    assert grounding.unsupported == ()
+
+
+def test_a_bare_yes_cites_the_passage_in_whatever_words() -> None:
+    passages = [one_passage("The roof is new."), one_passage("The tenant may sublet the room with permission.", 2)]
+    grounding = check("Yes.", "May a tenant let a room to another?", passages)
+    assert [(citation.passage, citation.supported) for citation in grounding.citations] == [(2, True)]
 
 
 def test_small_numbers_are_wrong_only_where_the_passage_counts_otherwise() -> None:

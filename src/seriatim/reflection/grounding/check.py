@@ -8,7 +8,7 @@ from pathlib import PurePath
 from seriatim.reflection.grounding.claims import Claim, claims_of
 from seriatim.reflection.grounding.english import denies
 from seriatim.reflection.grounding.evidence import Evidence, Span, Wanted
-from seriatim.reflection.grounding.facts import Asked, Checkable, Fact, asked, facts_of, subjects_of
+from seriatim.reflection.grounding.facts import Asked, Checkable, Fact, asked, facts_of
 from seriatim.reflection.grounding.refusal import is_refusal, refuses
 from seriatim.reflection.grounding.words import words_of
 from seriatim.retrieval.context import Ranked
@@ -83,7 +83,7 @@ def check(draft: str, question: str, passages: Sequence[Ranked]) -> Grounding:
       asks for a quantity.
     - Names must stand in a cited passage, in any form, or elsewhere where the cited passage says "he" or "I".
     - What the question says itself needs no proof, except a number that is all a claim says, or that the question
-      offers as a choice. But what is said of someone must stand in a document that knows the name.
+      offers as a choice.
     - A claim with none of these is judged by its content words, unless it denies something; one with nothing of its
       own passes.
     - A claim without a citation gets the passages that hold its facts, or speak most of it and of what was asked.
@@ -135,24 +135,16 @@ class _Judgement:
         self.new = self.about.without(frozenset(evidence.stems_of(known.vocabulary)))
         self.context = evidence.wanted([*words.folded, *known.words.folded])
         self.verbatim = evidence.verbatim(words.squashed) if len(words.folded) >= _VERBATIM_WORDS else {}
-        subjects = [] if self.refuses or self.denies else subjects_of(claim, known)
-        self.subjects = {subject: evidence.knowing(subject.words) for subject in subjects}
-        # What is said of someone must stand in a document that knows the name of one of those it is said of.
-        self.of_these = frozenset().union(*self.subjects.values()) if subjects else evidence.numbers
         facts = [] if self.refuses else facts_of(claim, known, evidence.proper)
         self.facts = [fact for fact in facts if not fact.counted or self._is_miscounted(fact)]
-        self.places = {
-            fact: self.of_these.intersection(evidence.places(fact)) | self.verbatim.keys() for fact in self.facts
-        }
+        self.places = {fact: frozenset(evidence.places(fact)) | self.verbatim.keys() for fact in self.facts}
         self.names = {fact: at for fact, at in self.places.items() if at and fact.fact.kind == "name"}
         self.referents = {fact for fact in self.facts if self._is_referent(fact)}
 
     def verdict(self) -> tuple[Checked, list[Citation], list[Unsupported]]:
         if self.refuses:
             return Checked(self.claim, (), True), [], []
-        faults = self._faults_of_subjects()
-        if not faults:
-            faults = self._faults_of_facts() if self.facts else self._faults_of_words()
+        faults = self._faults_of_facts() if self.facts else self._faults_of_words()
         passages = self._passages(faults)
         supported = all(fault.found_in for fault in faults)
         citations = [self._citation(number, supported) for number in passages]
@@ -160,12 +152,8 @@ class _Judgement:
 
     def groundless(self) -> tuple[Checked, list[Citation], list[Unsupported]]:
         """The verdict in an answer that rests on no passage at all."""
-        says = bool(self.plain) and not self.refuses
+        says = bool(self.plain) and not self.refuses and not self.denies
         return Checked(self.claim, (), not says), [], [self._fault_of_claim(())] if says else []
-
-    def _faults_of_subjects(self) -> list[Unsupported]:
-        """The names that the question supplies and no document knows: nothing said of them is borne out."""
-        return [Unsupported(name.fact, self.plain, self.cited, ()) for name, at in self.subjects.items() if not at]
 
     def _faults_of_facts(self) -> list[Unsupported]:
         faults = []
@@ -236,8 +224,6 @@ class _Judgement:
 
     def _says(self, number: int) -> bool:
         """Whether the new content words of the claim, or most of many, stand together in a passage."""
-        if number not in self.of_these:
-            return False
         needed = _SUPPORT_IF_CITED if number in self.cited else _SUPPORT
         if len(self.new.weights) <= _FEW:
             needed = 1.0
@@ -254,7 +240,7 @@ class _Judgement:
 
     def _likeliest(self, wanted: Wanted, most: int = 6) -> list[int]:
         """The passages that hold most of the weight of `wanted`, the best first."""
-        shares = [(wanted.share(self.evidence.sources[n - 1].stems), n) for n in self.of_these]
+        shares = [(wanted.share(source.stems), n) for n, source in enumerate(self.evidence.sources, 1)]
         return [n for share, n in sorted(shares, key=lambda pair: (-pair[0], pair[1]))[:most] if share > 0]
 
     def _passages(self, faults: list[Unsupported]) -> tuple[int, ...]:
@@ -278,9 +264,7 @@ class _Judgement:
     def _bears(self, number: int) -> bool:
         if self.facts:
             return any(number in self.places[fact] for fact in self.facts)
-        if self.new.weights and not self.denies:
-            return number in self.verbatim or self._says(number)
-        return number in self.of_these
+        return not self.new.weights or self.denies or number in self.verbatim or self._says(number)
 
     def _best_place(self, facts: list[Checkable]) -> int | None:
         """The passage that holds most of `facts` and speaks most of the claim."""
@@ -302,11 +286,12 @@ class _Judgement:
             return list(faults[0].found_in[:1])
         if self.new.weights and not self.denies:
             speaking = self._supporting()
-        elif self.about.weights and not self.denies:
+        elif self.about.weights:
             speaking = [n for n in self._likeliest(self.context) if self._share(n, self.about) >= _AUTOMATIC]
-        else:  # "Yes" says all that was asked; what a "no" denies may stand nowhere, but what it is about does
-            least = _RELATED if self.denies else _AUTOMATIC
-            speaking = [n for n in self._likeliest(self.context) if self._share(n, self.context) >= least]
+        elif self.denies:
+            return []  # what a bare "no" denies may stand nowhere
+        else:  # a bare "yes" says all that was asked, in whatever words the passage has it
+            speaking = [n for n in self._likeliest(self.context) if self._share(n, self.context) > 0]
         return [max(speaking, key=lambda n: (self._share(n, self.context), -n))] if speaking else []
 
     def _share(self, number: int, wanted: Wanted) -> float:

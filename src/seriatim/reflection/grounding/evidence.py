@@ -6,17 +6,15 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from itertools import pairwise
-from pathlib import PurePath
 
 from seriatim.documents.document import Passage
 from seriatim.documents.sentences import sentence_spans
 from seriatim.reflection.grounding.english import PERSONAL_PRONOUNS
 from seriatim.reflection.grounding.facts import Checkable
 from seriatim.reflection.grounding.numbers import Number, Value, numbers_in
-from seriatim.reflection.grounding.words import Words, content_words, proper_words, stems, words_of
+from seriatim.reflection.grounding.words import Words, content_words, fold, stems, words_of
 from seriatim.retrieval.context import Ranked
 
 Span = tuple[int, int]
@@ -24,11 +22,11 @@ Span = tuple[int, int]
 # Rows of a table, as Markdown has them or as they are taken out of other formats; a bar in one line alone makes none.
 _TABLE = re.compile(r"(?:^(?:[ \t]*\||[^|\r\n]*[^|\s] \| )[^\r\n]*(?:\r?\n|\Z)){2,}", re.MULTILINE)
 _ROW = re.compile(r"[^\r\n]+(?:\r?\n|\Z)")
+_PROPER = re.compile(r"(?<=[^\W\d_A-Z][\s]|[,;]\s)([A-ZÀ-Þ][^\W\d_]+)")
 _WINDOW = 3
 _NEAR = 2
 _DERIVED = 2  # letters by which "Nantucketer" may go on beyond "Nantucket"
 _BEGINNING = 5
-_ALIKE = 0.8  # of the letters of a name, as difflib counts them: "Quincy" is "Quincey"
 
 
 class Source:
@@ -125,14 +123,14 @@ class Evidence:
         split = [words_of(ranked.passage.text) for ranked in passages]
         self._stem = stems([word for words in split for word in words.folded])
         self.sources = [Source(r.passage, self._stem, words) for r, words in zip(passages, split, strict=True)]
-        self.numbers = frozenset(range(1, len(passages) + 1))
         self._squashed = "\n".join(words.squashed for words in split)
         self._frequency = Counter(stem for source in self.sources for stem in source.stems)
 
     @cached_property
     def proper(self) -> frozenset[str]:
         """The words that stand with a capital inside sentences: names."""
-        return frozenset().union(*(proper_words(source.passage.text) for source in self.sources))
+        found = (word for s in self.sources for word in _PROPER.findall(s.passage.text))
+        return frozenset(fold(word) for word in set(found))
 
     def stems_of(self, words: Iterable[str]) -> list[str]:
         """The stems of folded words."""
@@ -205,29 +203,6 @@ class Evidence:
             return []
         whole = set(by_word[0]).intersection(*by_word[1:])
         return sorted(whole) or sorted({n for numbers in by_word for n in numbers})
-
-    def knowing(self, words: Sequence[str]) -> frozenset[int]:
-        """The passages whose document has a part of a name, in one of its passages here or in its own name.
-
-        Whoever asks may spell it a little otherwise.
-        """
-        forms = frozenset(form for word in words for form in self.forms(word))
-        known = {
-            document
-            for document, vocabulary in self._vocabularies.items()
-            if not forms.isdisjoint(vocabulary) or any(get_close_matches(word, vocabulary, 1, _ALIKE) for word in words)
-        }
-        return frozenset(n for n, source in enumerate(self.sources, 1) if source.passage.document in known)
-
-    @cached_property
-    def _vocabularies(self) -> dict[str, frozenset[str]]:
-        """The words of each document: those of its passages here, and of its file's name."""
-        found: dict[str, frozenset[str]] = {}
-        for source in self.sources:
-            name = source.passage.document
-            known = found.get(name) or frozenset(words_of(PurePath(name).stem).folded)
-            found[name] = known | source.vocabulary
-        return found
 
     def spans(self, number: int, checkable: Checkable) -> list[Span]:
         """Where a fact stands in passage `number`."""

@@ -9,7 +9,7 @@ from typing import Literal
 from seriatim.reflection.grounding.claims import Claim, quotations
 from seriatim.reflection.grounding.english import NAME_LINKS, STOP_WORDS, TITLE_LINKS, TITLES
 from seriatim.reflection.grounding.numbers import Number, Value, numbers_in
-from seriatim.reflection.grounding.words import Words, content_words, proper_words, words_of
+from seriatim.reflection.grounding.words import Words, content_words, words_of
 
 FactKind = Literal["quotation", "number", "name", "claim", "citation"]
 
@@ -47,7 +47,6 @@ class Asked:
 
     words: Words
     vocabulary: frozenset[str]
-    proper: frozenset[str]
     values: frozenset[Value]
     offers_choice: bool
     wants_quantity: bool
@@ -73,7 +72,7 @@ def asked(question: str, names: str = "") -> Asked:
     values = frozenset(value for number in numbers_in(words) for value in number.gives)
     vocabulary = frozenset(words.folded) | frozenset(words_of(names).folded)
     choice = re.search(r"\bor\b", question, re.IGNORECASE) is not None
-    return Asked(words, vocabulary, proper_words(question), values, choice, _QUANTITY.search(question) is not None)
+    return Asked(words, vocabulary, values, choice, _QUANTITY.search(question) is not None)
 
 
 def facts_of(claim: Claim, known: Asked, proper: Set[str]) -> list[Checkable]:
@@ -96,20 +95,6 @@ def facts_of(claim: Claim, known: Asked, proper: Set[str]) -> list[Checkable]:
     if not any((quoted, named, [c for c in new if not c.counted])) and not _says_more(words, numbers, known):
         new = [c for c in counted if not c.counted or c in new]
     return sorted([*quoted, *new, *named], key=lambda checkable: checkable.fact.start)
-
-
-def subjects_of(claim: Claim, known: Asked) -> list[Checkable]:
-    """The names in `claim` that the question supplies: no facts, but of whom or what it speaks. Abbreviations are left
-    out, which a document may write out."""
-    words = words_of(claim.text)
-    supplied = known.vocabulary & (known.proper | proper_words(claim.text))
-    subjects = []
-    for run in _capitalised_runs(words, frozenset()):
-        named = [i for i in run if words.folded[i] in supplied and _is_distinctive(words.folded[i])]
-        start, end = (words.starts[named[0]], words.ends[named[-1]]) if named else (0, 0)
-        if named and not claim.text[start:end].isupper():
-            subjects.append(Checkable(_fact("name", claim, start, end), tuple(words.folded[i] for i in named)))
-    return subjects
 
 
 def _fact(kind: FactKind, claim: Claim, start: int, end: int) -> Fact:
@@ -167,8 +152,7 @@ def _names(claim: Claim, words: Words, numbers: list[Number], known: Asked, prop
         needed = [
             index
             for index in run
-            if _is_distinctive(words.folded[index])
-            and words.folded[index] not in known.vocabulary
+            if _is_distinctive(words.folded[index], known)
             and (words.folded[index] in proper or words.starts[index] >= label)
             and (words.folded[index] in proper or index != run[0] or not _opens_sentence(words, index))
         ]
@@ -198,8 +182,9 @@ def _linked(words: Words, last: int, index: int) -> bool:
     return all(_NAME_GAP.fullmatch(gap) for gap in gaps)
 
 
-def _is_distinctive(word: str) -> bool:
-    return word not in STOP_WORDS and word not in TITLES and len(word) > 1 and bool(content_words([word]))
+def _is_distinctive(word: str, known: Asked) -> bool:
+    common = word in STOP_WORDS or word in TITLES or word in known.vocabulary
+    return not common and len(word) > 1 and bool(content_words([word]))
 
 
 def _opens_sentence(words: Words, index: int) -> bool:

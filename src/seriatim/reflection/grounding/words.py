@@ -23,7 +23,6 @@ _WORD_OR_IDEOGRAPH = re.compile(
     rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[^\W_])+(?:[{_JOINERS}]+(?:(?![{_IDEOGRAPHS}])[^\W_])*)*"
 )
 _MARK = re.compile(r"\[[\d,\s]+\]")
-_PROPER = re.compile(r"(?<=[^\W\d_A-Z][\s]|[,;]\s)([A-ZÀ-Þ][^\W\d_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +81,6 @@ def fold(word: str) -> str:
     """`word` in compatibility form, without case, accents and invisible characters."""
     decomposed = unicodedata.normalize("NFKD", word.casefold())
     return "".join(character for character in decomposed if character.isalnum())
-
-
-def proper_words(text: str) -> frozenset[str]:
-    """The words of `text`, folded, that stand with a capital inside a sentence: names."""
-    return frozenset(fold(word) for word in set(_PROPER.findall(text)))
 
 
 def content_words(words: Iterable[str]) -> list[str]:
