@@ -375,6 +375,8 @@ def test_a_citation_names_the_page_of_its_quote(tmp_path: Path) -> None:
         ({"budgets": 300}, r"budgets must be a seriatim\.reflection\.phases\.Budgets, not 300"),
         ({"model": 3}, "the model is a name, a path, a URL or a Generator, not 3"),
         ({"question": ""}, "the question is empty"),
+        ({"reflect": "no"}, "reflect is True or False, not 'no'"),
+        ({"progress": 3}, "progress is a function or None, not 3"),
     ],
 )
 def test_a_senseless_request_is_refused_before_anything_is_done(
@@ -391,6 +393,12 @@ def test_a_senseless_request_is_refused_before_anything_is_done(
 def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"^nowhere\.md: no such file or folder; \*\.pdf: matches no document"):
         seriatim.ask(QUESTION, ["nowhere.md", "*.pdf"], library=tmp_path / "new")
+
+
+def test_a_document_that_is_not_there_is_named_beside_one_that_is(tmp_path: Path) -> None:
+    (tmp_path / "voyage.md").write_text(VOYAGE)
+    with pytest.raises(DocumentError, match=r"^typo\.md: no such file or folder$"):
+        seriatim.ask(QUESTION, [tmp_path / "voyage.md", "typo.md"], library=tmp_path / "new", model=Scripted("Yes."))
 
 
 def test_standard_input_is_asked_about_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

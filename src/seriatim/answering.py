@@ -151,7 +151,7 @@ def ask(
     **options: Unpack[AskOptions],
 ) -> Answer:
     """Answer `question` from `documents`: files, folders or globs, indexed first where they are new and kept in the
-    library, or "-" for standard input, which is not kept.
+    library, or "-" for standard input, which is not kept. Raises `DocumentError` where one of them gives no document.
 
     `library` is the folder of the library to use, `model` a name, the path of a `.gguf` file or of an OLMoE
     checkpoint's folder, a URL or an open `Generator`; further options as in `answer`. Raises `UsageError` for a request
@@ -161,7 +161,7 @@ def ask(
     paths = listed(documents)
     with library_for(paths, library) as opened:
         report = opened.add(paths)
-        if not report.documents:
+        if report.missing or not report.documents:
             raise DocumentError("; ".join(report.failures) or "no documents were given")
         return ask_library(question, opened, model=model, documents=report.documents, **options)
 
@@ -201,7 +201,9 @@ def _check_request(question: str, model: object, options: AskOptions) -> None:
     for name, kind in (("budgets", Budgets), ("sampling", Sampling)):
         if not isinstance(options.get(name, kind()), kind):
             raise UsageError(f"{name} must be a {kind.__module__}.{kind.__name__}, not {options.get(name)!r}")
-    retrieval = {name: value for name, value in options.items() if name in ("tokens", "passages", "order", "effort")}
+    if not isinstance(options.get("reflect", True), bool):
+        raise UsageError(f"reflect is True or False, not {options.get('reflect')!r}")
+    retrieval = {name: value for name, value in options.items() if name in SearchOptions.__annotations__}
     check_request(question, **retrieval)
 
 

@@ -108,6 +108,11 @@ def test_of_a_table_the_rows_are_told_apart() -> None:
     assert "“Depth; Greatest | 68 feet; Mean | 24 feet”" in shown(answer(TEXT, citation(quote)))
 
 
+@pytest.mark.parametrize("quote", ["if a || b:\n    c = a | b", "the norm |x|\nand |y| of both", "|x| is |y|"])
+def test_bars_alone_make_no_table(quote: str) -> None:
+    assert f"“{' '.join(quote.split())}”" in shown(answer(TEXT, citation(quote)))
+
+
 def test_what_is_not_answered_or_not_complete_says_so() -> None:
     text = shown(answer("The passages do not answer this question.", answered=False))
     assert "--effort thorough" in text

@@ -125,6 +125,7 @@ def test_when_nothing_could_be_read_it_fails() -> None:
         (("x", "--tokens", "0"), "'--tokens': 0 is not a whole number of at least 1"),
         (("x", "--passages", "0"), "'--passages': 0 is not a whole number of at least 1"),
         (("x", "--tokens", "many"), "'--tokens': 'many' is not a whole number of at least 1"),
+        (("x", "--tokens", "a is not b"), "'--tokens': 'a is not b' is not a whole number of at least 1"),
         (("x", "--order", "random"), "'random' is not one of 'document', 'relevance'"),
         (("x", "--effort", "some"), "'some' is not one of 'fast', 'balanced', 'thorough'"),
         ((), "Missing argument 'QUESTION'"),

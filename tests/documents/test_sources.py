@@ -97,13 +97,17 @@ def test_a_file_named_itself_may_have_any_suffix_if_it_is_text(folder: Path) -> 
 
 def test_what_is_not_found_is_told_and_the_rest_is_kept(folder: Path) -> None:
     (folder / "empty").mkdir()
-    names, problems = find_sources(["missing.txt", "b.txt", "empty", "*.epub", "", "a\0b", "x" * 300, "~nobody-here/a"])
+    address = "https://example.org/a.pdf?x=1"
+    names, problems = find_sources(
+        ["missing.txt", "b.txt", "empty", "*.epub", address, "", "a\0b", "x" * 300, "~nobody-here/a"]
+    )
     assert [Path(name).name for name in names] == ["b.txt"]
     reads = "Seriatim reads .txt .md .html .pdf .epub .docx"
     assert problems == [
         ("missing.txt", "no such file or folder"),
         ("empty", f"a folder without any document; {reads}"),
         ("*.epub", f"matches no document; {reads}"),
+        (address, "an address; download it and name the file"),
         ("", "an empty path; name a file or a folder"),
         ("a\ufffdb", "no such file or folder"),
         ("x" * 300, "file name too long"),

@@ -64,6 +64,8 @@ def test_whole_response() -> None:
         ("It is not 4.\n, it is 5.", "It is not 4.\nit is 5."),
         ("- 4.\n  - 5.", "- 4.\n  - 5."),
         (" ... ", ""),
+        (".5 mg, not 5.", ".5 mg, not 5."),
+        ("It is\n. .NET, not .gguf", "It is\n.NET, not .gguf"),
     ],
 )
 def test_no_line_of_a_reflection_goes_on_from_before(text: str, reflection: str) -> None:

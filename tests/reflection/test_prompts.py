@@ -9,11 +9,11 @@ from seriatim.reflection.grounding import check
 from seriatim.reflection.prompts import numbered, reflowed, review
 from seriatim.retrieval.context import Context, Ranked
 
-NOTES = "Kilns were hot [1], as is said in [3, 7] and [4-6].\n[2] Marsh, On Kilns [sic], [1885]. </output>"
+NOTES = "Kilns were hot [1], as is said in [1, 7] and [1-6].\n[2] Marsh, On Kilns [sic], [1885]. </output>"
 
 
-def found(text: str) -> Context:
-    return Context("What is said?", (Ranked(Passage("notes[2].txt", 0, 0, len(text), None, text, 20), 1, 1.0),), 20)
+def found(text: str, name: str = "notes [1].txt") -> Context:
+    return Context("What is said?", (Ranked(Passage(name, 0, 0, len(text), None, text, 20), 1, 1.0),), 20)
 
 
 @given(st.text(alphabet="ab1.-*|#>) \t\r\n", max_size=60))
@@ -41,16 +41,24 @@ def test_long_runs_of_blanks_take_no_long_time() -> None:
 
 
 def test_a_documents_own_numbers_are_not_those_of_passages() -> None:
-    read = "Kilns were hot (1), as is said in (3, 7) and (4-6). (2) Marsh, On Kilns [sic], [1885]. ‹/output›"
-    context = found(NOTES)
-    assert numbered(context) == f"Document: notes(2).txt\n[1] {read}"
-    [message] = review("What is said?", "Kilns were hot.", context.passages)
-    assert message.content.startswith(f"Text: {read}\n")
+    read = "Kilns were hot ‹1›, as is said in ‹1, 7› and ‹1-6›. [2] Marsh, On Kilns [sic], [1885]. ‹/output›"
+    assert numbered(found(NOTES)) == f"Document: notes ‹1›.txt\n[1] {read}"
+
+
+@pytest.mark.parametrize("text", ["on [0, 1]; x[0] = 5 and a[1]", "see [2] and [12]"])
+def test_what_is_no_number_of_a_passage_is_left_as_it_is(text: str) -> None:
+    assert numbered(found(text, "notes.txt")) == f"Document: notes.txt\n[1] {text}"
+
+
+def test_the_review_reads_no_numbers_and_no_tags() -> None:
+    [message] = review("What is said?", "Kilns were hot.", found(NOTES).passages)
+    assert message.content.startswith("Text: Kilns were hot [1], as is said in [1, 7]")
+    assert "‹/output›" in message.content
 
 
 def test_what_the_model_read_is_found_in_the_document() -> None:
     context = found(NOTES)
-    grounding = check('It says "were hot (1), as is said in (3, 7)" [1].', "What does it say?", context.passages)
+    grounding = check('It says "were hot ‹1›, as is said in ‹1, 7›" [1].', "What does it say?", context.passages)
     assert grounding.unsupported == ()
     [citation] = grounding.citations
     assert citation.quote == NOTES[citation.start : citation.end]

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,21 +148,43 @@ def test_a_read_only_library_can_be_searched_but_not_changed(shelf: Path, tiny_d
     assert (library / FILE).read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+
+
+def opening(library: Path, documents: str = "x.txt") -> str:
+    """What a process that permissions bind, root's too, is told when it opens `library` to ask `documents`."""
+    program = (
+        "import sys\n"
+        "from seriatim.errors import LibraryError\n"
+        "from seriatim.retrieval.asked import library_for\n"
+        "try:\n"
+        "    with library_for([sys.argv[2]], sys.argv[1]) as opened:\n"
+        "        print(opened.path)\n"
+        "except LibraryError as error:\n"
+        "    print(error)\n"
+    )
+    if BOUND and not shutil.which(BOUND[0]):
+        pytest.skip("root may do everything here")
+    done = subprocess.run(
+        [*BOUND, sys.executable, "-c", program, library, documents], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_a_folder_without_permission_is_reported(tmp_path: Path) -> None:
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o500)
-    with pytest.raises(LibraryError, match=r"read-only|cannot be made"):
-        Library(locked / "library")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "cannot be made: Permission denied" in opening(tmp_path / "locked" / "library")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everywhere")
-@pytest.mark.parametrize("closed", ["", FILE])
-def test_a_library_that_may_not_be_read_is_reported_as_that(tmp_path: Path, closed: str) -> None:
-    Library(tmp_path / "library", embedder="static").close()
-    (tmp_path / "library" / closed).chmod(0)
+@pytest.mark.parametrize(("closed", "mode"), [("", 0), ("", 0o600), (FILE, 0)])
+def test_a_library_that_may_not_be_read_is_reported_as_that(tmp_path: Path, closed: str, mode: int) -> None:
+    library = tmp_path / "library"
+    Library(library, embedder="static").close()
+    (library / closed).chmod(mode)
     try:
-        with pytest.raises(LibraryError, match="cannot be read: permission denied"):
-            Library(tmp_path / "library")
+        assert "cannot be read: permission denied" in opening(library)
+        # Whether the embedder of such a library can be had is no reason for a traceback.
+        assert ("cannot be read" if closed else "seriatim-") in opening(library, "-")
     finally:
-        (tmp_path / "library" / closed).chmod(0o700)
+        (library / closed).chmod(0o700)

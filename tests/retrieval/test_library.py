@@ -10,6 +10,7 @@ import pytest
 
 from seriatim.documents.document import Document
 from seriatim.errors import LibraryError, UsageError
+from seriatim.retrieval.asked import library_for
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.store import Store
 from tests.retrieval.conftest import VOYAGE
@@ -184,7 +185,10 @@ def test_a_budget_below_every_passage_says_what_to_allow(library: Library, folde
     ("options", "message"),
     [
         ({"question": "  "}, "question is empty"),
-        ({"question": None}, "question is empty"),
+        ({"question": 42}, "the question is a str, not 42"),
+        ({"tokens": True}, "tokens must be a whole number, at least 1, not True"),
+        ({"progress": 3}, "progress is a function or None, not 3"),
+        ({"documents": []}, "no document was named"),
         ({"tokens": 0}, "tokens must be a whole number, at least 1, not 0"),
         ({"tokens": "many"}, "tokens must be a whole number, at least 1, not 'many'"),
         ({"passages": 0}, "passages must be a whole number, at least 1, not 0"),
@@ -205,13 +209,46 @@ def test_a_senseless_request_is_refused(
     ("options", "message"),
     [
         ({"splitting": "words"}, "the splitting is one of sentences, tokens, not 'words'"),
-        ({"embedder": 3}, "an embedder is named by a str, not by 3"),
+        ({"embedder": 3}, "an embedder is named by a str or a Path, not by 3"),
+        ({"embedder": Path("none.gguf")}, "there is no embedding model .*none.gguf"),
+        ({"path": 3}, "a library's folder is named by a str or a Path, not by 3"),
     ],
 )
 def test_a_library_of_a_senseless_kind_is_not_made(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Library(tmp_path / "new", **options)
+        Library(**{"path": tmp_path / "new", **options})
     assert not (tmp_path / "new").exists()
+
+
+def test_a_passing_library_is_set_as_the_kept_one(tmp_path: Path) -> None:
+    Library(tmp_path / "kept", embedder="static", splitting="tokens").close()
+    with library_for(["-"], tmp_path / "kept") as passing:
+        assert passing.path != tmp_path / "kept"
+        status = passing.status()
+    assert (status.embedder, status.splitting) == ("static", "tokens")
+
+
+def test_a_count_may_come_from_numpy(library: Library, folder: Path) -> None:
+    library.add([folder])
+    assert library.search("Who kept the log?", tokens=np.int64(300), passages=np.int64(1)).passages  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/x", "a\0b"])
+def test_a_name_that_no_file_can_have_is_no_document(library: Library, name: str) -> None:
+    with pytest.raises(LibraryError, match="the library holds no document"):
+        library.remove(name)
+
+
+def test_a_folder_whose_last_file_is_gone_is_not_missing(library: Library, folder: Path) -> None:
+    library.add(folder)
+    for file in folder.iterdir():
+        file.unlink()
+    report = library.add([folder, "nowhere"])
+    assert (len(report.removed), report.missing) == (2, ("nowhere",))
+
+
+def test_each_failure_names_what_failed(library: Library) -> None:
+    assert library.add(["n"]).failures == ["n: no such file or folder"]
 
 
 def test_a_text_is_had_by_any_name_of_its_document(library: Library, folder: Path) -> None:

@@ -82,7 +82,7 @@ def _in_plain_words(error: "TyperException") -> str:
     if low is None:
         return message
     noun = "a whole number" if isinstance(low, int) else "a number"
-    given = message.partition(" is not ")[0]
+    given = message.rpartition(" is not ")[0]
     return f"{given} is not {noun} " + (f"of at least {low}" if high is None else f"from {low:g} to {high:g}")
 
 

@@ -9,7 +9,7 @@ import typer
 
 from seriatim.cli.ask import ModelOption, ask
 from seriatim.cli.scope import JsonOption
-from seriatim.errors import DocumentError, UsageError
+from seriatim.errors import DocumentError
 
 # The document's people are wrong about this at first and put it right many pages later.
 _QUESTION = "q19"
@@ -26,12 +26,12 @@ def demo(
 ) -> None:
     """Ask the sample document a question, to see how it all works."""
     from seriatim.home import home
+    from seriatim.retrieval.library import check_request
 
     folder = sample_folder()
     questions = _questions(folder)
     question = questions[_QUESTION] if question is None else question
-    if not question.strip():
-        raise UsageError("the question is empty; ask something")
+    check_request(question)
     if not json:
         _introduce(question)
     ask(

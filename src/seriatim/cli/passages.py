@@ -57,14 +57,12 @@ def _head(
 
 def _on_one_line(quote: str) -> str:
     """A quotation on one line; of a table, the rows divided by semicolons and the rule under its head left out."""
-    rows = [row for row in literal(quote).split("\n") if "|" not in row or row.strip(" \t|:-")]
-    joined = ""
-    for before, row in pairwise(["", *rows]):
-        if "|" in before and "|" in row:
-            joined = joined.rstrip(" \t|") + "; " + row.lstrip(" \t|")
-        else:
-            joined += " " + row
-    return line(joined)
+    rows = literal(quote).strip().split("\n")
+    # A quotation may begin and end inside a row.
+    ends = [before.rstrip().endswith("|") and row.lstrip().startswith("|") for before, row in pairwise(rows)]
+    if not ends or not all(ends):
+        return line(quote)
+    return line("; ".join(row.strip(" \t|") for row in rows if row.strip(" \t|:-")))
 
 
 def _paragraphs(text: str) -> str:

@@ -77,7 +77,7 @@ def _is_good_end(text: str, tokens: int, size: int, last: _Unit, following: _Uni
 
 
 def _units(text: str, size: int) -> Iterator[_Unit]:
-    # No token has more than 16 characters, so what is longer need not be tokenised to be known as too long.
+    # A sentence this long is cut before it is tokenised: no token has more than 16 characters, but for runs of blanks.
     spans = [
         span
         for start, end in sentence_spans(text)

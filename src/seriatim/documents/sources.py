@@ -111,10 +111,10 @@ def _expand(named: str | Path, report: Report) -> Iterator[Path]:
             report(named, reason)
         else:
             yield path.resolve()
-    elif _WILDCARDS & set(str(path)):
-        yield from _matches(path, report)
     elif "://" in str(named):
         report(named, "an address; download it and name the file")
+    elif _WILDCARDS & set(str(path)):
+        yield from _matches(path, report)
     else:
         report(named, "no such file or folder")
 

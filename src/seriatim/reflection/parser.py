@@ -16,8 +16,8 @@ break it in many ways; what each breach means is decided here, once:
   tags are dropped. Any other misplaced stretch ("<reflection> inside <output>") keeps its own kind: it is
   no part of what surrounds it.
 - A tag that the end of the stream cuts short ("truncated tag </outp") is no text.
-- No line of a reflection begins with a comma, a full stop or the like, nor with the blanks after it: a model writes
-  one that goes on from the line above. They are no text.
+- No line of a reflection begins with a comma, a full stop or the like that a blank follows, nor with the blanks after
+  it: a model writes one that goes on from the line above. They are no text; the point of ".5" is.
 - After `</output>`, text is "text after </output>" and a further output "another <output>"; the last closed one
   counts.
 - Without any `<output>` there is no answer: "missing <output>"; nor is one with nothing in it: "empty <output>".
@@ -44,7 +44,7 @@ _TAG_PREFIX = re.compile(
 )
 _CLEARLY_A_TAG = re.compile(r"<[ \t]*(?:/|[a-z]{2})", re.IGNORECASE)
 _LONGEST_TAG = 80
-_GOES_ON, _BLANKS = frozenset(",;:.!?"), frozenset(" \t")
+_GOES_ON = frozenset(",;:.!?")
 
 
 class ReflectionParser:
@@ -239,8 +239,8 @@ class ReflectionParser:
     def _emit(self, text: str) -> None:
         if self._open:
             stretch = self._open[-1]
-            if stretch.kind == "reflection" and stretch.leaves_out(text):
-                return
+            if stretch.kind == "reflection":
+                text = stretch.without_signs(text)
             stretch.pieces.append(text)
             self._events += [Event(stretch.kind, character, stretch.segment) for character in text]
             return
@@ -291,21 +291,29 @@ class _Stretch:
     pieces: list[str] = field(default_factory=list)
     closed: bool = False
     line: Literal["new", "trimmed", "begun"] = "new"
+    signs: str = ""
 
     @property
     def text(self) -> str:
         return "".join(self.pieces).strip()
 
-    def leaves_out(self, text: str) -> bool:
-        """Whether a line would begin with `text`, a character that can only go on from something before it."""
-        if self.line != "begun" and (text in _GOES_ON or (self.line == "trimmed" and text in _BLANKS)):
-            self.line = "trimmed"
-            return True
+    def without_signs(self, text: str) -> str:
+        """`text` less a sign and blanks at the beginning of a line, which only go on from something before it.
+
+        A sign waits for what follows it.
+        """
+        if self.line != "begun" and text in _GOES_ON:
+            self.signs += text
+            return ""
+        signs, self.signs = self.signs, ""
         if text == "\n":
             self.line = "new"
-        elif text.strip():
-            self.line = "begun"
-        return False
+            return text
+        if text.isspace():
+            self.line = "trimmed" if signs else self.line
+            return "" if self.line == "trimmed" else text
+        self.line = "begun"
+        return signs + text
 
 
 class _MarkdownCode:

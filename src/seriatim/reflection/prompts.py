@@ -36,8 +36,8 @@ Proposed answer: {answer}
 
 Is the proposed answer correct according to the text? Reply "correct" or "not correct"."""
 
-# What a document may call a note or a reference of its own: [2], [3, 7], [4-6].
-_NUMBERS = re.compile(r"\[(\s*[0-9]{1,3}(?:\s*[,;–-]\s*[0-9]{1,3})*\s*)\]")
+# What a document may call a note or a reference of its own: [2], [3, 7], [4-6]; but a[2] is code.
+_NUMBERS = re.compile(r"(?<!\w)\[(\s*[0-9]{1,3}(?:\s*[,;–-]\s*[0-9]{1,3})*\s*)\]")
 
 # Small models close a tag at once unless its first words are given. No opening ends in a space: a token that begins a
 # word carries its own, and without one a model makes up numbers.
@@ -56,7 +56,7 @@ def conversation(context: Context, instruction: str, deepest_rank: int | None = 
 
 def review(question: str, answer: str, passages: Sequence[Ranked]) -> list[Message]:
     """The messages that ask for a verdict on an answer, over the passages it rests on and nothing else."""
-    text = "\n".join(_data(reflowed(each.passage.text)) for each in passages)
+    text = "\n".join(escape_tags(reflowed(each.passage.text)) for each in passages)
     return [Message("user", _REVIEW.format(text=text, question=_line(question), answer=_line(answer)))]
 
 
@@ -69,15 +69,16 @@ def numbered(context: Context, deepest_rank: int | None = None) -> str:
     """The passages as the model reads them: documents named, gaps marked, neighbours running on. Each has its number in
     `context`, from 1, also where those below `deepest_rank` are left out."""
     lines: list[str] = []
+    count = len(context.passages)
     previous: Ranked | None = None
     for number, each in enumerate(context.passages, start=1):
         if deepest_rank is not None and each.rank > deepest_rank:
             continue
         if previous is None or previous.passage.document != each.passage.document:
-            lines.append(f"Document: {_data(PurePath(each.passage.document).name)}")
+            lines.append(f"Document: {_data(PurePath(each.passage.document).name, count)}")
         elif not follows(previous, each):
             lines.append(GAP)
-        lines.append(f"[{number}] {_data(reflowed(each.passage.text))}")
+        lines.append(f"[{number}] {_data(reflowed(each.passage.text), count)}")
         previous = each
     return "\n".join(lines)
 
@@ -89,12 +90,18 @@ def reflowed(text: str) -> str:
     return re.sub(r"(?<!\s)\s*\n\s*", "\n", kept)
 
 
-def _data(text: str) -> str:
-    """A document's `text` with nothing that could pass for ours: no tags, and its own "[2]" as "(2)".
+def _data(text: str, count: int) -> str:
+    """A document's `text` with nothing that could pass for ours: no tags, and its own "[2]" as "‹2›" where 2 is one of
+    the numbers, 1 to `count`, of the passages.
 
     Comparing words, as the check does, does not see the difference.
     """
-    return _NUMBERS.sub(r"(\1)", escape_tags(text))
+
+    def defused(found: re.Match[str]) -> str:
+        lowest = min(map(int, re.findall(r"[0-9]+", found[1])))
+        return f"‹{found[1]}›" if 0 < lowest <= count else found[0]
+
+    return _NUMBERS.sub(defused, escape_tags(text))
 
 
 def _line(text: str) -> str:

@@ -1,12 +1,13 @@
 """Which library a question about named documents is asked in."""
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 from seriatim.retrieval.library import Library, library_folder
-from seriatim.retrieval.store import FILE
+from seriatim.retrieval.store import FILE, Store
 
 
 @contextmanager
@@ -15,15 +16,22 @@ def library_for(
 ) -> Iterator[Library]:
     """The library in the folder `library`, where `paths` stay indexed for the next question.
 
-    Standard input is asked about once: where it is among `paths`, the library is a temporary one, with the embedder of
-    the other, that ends with the context. Raises `UsageError` and `LibraryError`.
+    Standard input is asked about once: where it is among `paths`, the library is a temporary one, with the embedder
+    and the splitting of the other, that ends with the context. Raises `UsageError` and `LibraryError`.
     """
     if "-" not in map(str, paths):
         with Library(library, embedder=embedder) as kept:
             yield kept
         return
-    if embedder is None and (library_folder(library) / FILE).exists():
-        with Library(library) as kept:
-            embedder = kept.status(verify=False).embedder
-    with TemporaryDirectory(prefix="seriatim-") as folder, Library(folder, embedder=embedder) as passing:
-        yield passing
+    from tempfile import TemporaryDirectory
+
+    splitting: Any = None  # the store holds what a library took for one
+    folder = library_folder(library)
+    if os.path.exists(folder / FILE):  # pathlib raises where the folder may not be entered
+        with closing(Store(folder)) as kept:
+            embedder, splitting = embedder or kept.setting("embedder"), kept.setting("splitting")
+    with (
+        TemporaryDirectory(prefix="seriatim-") as passing,
+        Library(passing, embedder=embedder, splitting=splitting) as opened,
+    ):
+        yield opened

@@ -17,13 +17,13 @@ def connect(path: Path) -> tuple[sqlite3.Connection, bool]:
     """A connection, and whether it may write; a library in a folder that cannot be written is opened for reading."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
     except OSError as error:
         raise LibraryError(f"the library folder {path.parent} cannot be made: {error.strerror}") from error
     if not os.access(path.parent, os.R_OK | os.X_OK) or (path.exists() and not os.access(path, os.R_OK)):
         raise LibraryError(
             f"the library {path.parent} cannot be read: permission denied; ask its owner, or use --library elsewhere"
         )
+    writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
     if not writable and not path.exists():
         raise LibraryError(
             f"there is no library in {path.parent}, and the folder is read-only; choose another with --library"

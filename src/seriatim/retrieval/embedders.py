@@ -50,10 +50,11 @@ def open_embedder(name: str, *, progress: Progress | None = None) -> Embedder:
     return OnnxEmbedder(name, pull(MODELS[name], progress=progress))
 
 
-def checked(name: str) -> str:
+def checked(name: str | Path) -> str:
     """`name` as a library remembers it, a path in full; nothing is fetched. Raises `UsageError` for what names none."""
-    if not isinstance(name, str):
-        raise UsageError(f"an embedder is named by a str, not by {name!r}")
+    if not isinstance(name, str | Path):
+        raise UsageError(f"an embedder is named by a str or a Path, not by {name!r}")
+    name = str(name)
     if name == "static":
         return name
     if "://" in name:

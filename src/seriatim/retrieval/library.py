@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
@@ -50,7 +51,7 @@ class Library:
     """
 
     def __init__(
-        self, path: str | Path | None = None, *, embedder: str | None = None, splitting: Splitting | None = None
+        self, path: str | Path | None = None, *, embedder: str | Path | None = None, splitting: Splitting | None = None
     ) -> None:
         self.path = library_folder(path)
         if splitting not in (None, *get_args(Splitting)):
@@ -92,7 +93,7 @@ class Library:
         sources = list(dict.fromkeys(source for named, _ in found for source in named))
         held = {stored.name: stored.sha256 for stored in self._store.documents()}
         done: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
-        failed = list(dict.fromkeys(problem for _, problems in found for problem in problems))
+        failed = list(dict.fromkeys((name, f"{name}: {why}") for _, problems in found for name, why in problems))
         for number, source in enumerate(sources):
             name = str(source)
             if progress:
@@ -112,7 +113,7 @@ class Library:
         missing = [
             printable(str(path))
             for path, (named, _) in zip(paths, found, strict=True)
-            if taken.isdisjoint(map(str, named))
+            if taken.isdisjoint(map(str, named)) and not _gone(removed, [path], set())
         ]
         return AddReport(
             tuple(done["added"]), tuple(done["changed"]), tuple(done["unchanged"]),
@@ -152,7 +153,7 @@ class Library:
         "thorough" over every passage. Raises `UsageError` for a request that makes no sense, `LibraryError` where
         there is nothing to search.
         """
-        check_request(question, tokens=tokens, passages=passages, order=order, effort=effort)
+        check_request(question, tokens=tokens, passages=passages, order=order, effort=effort, progress=progress)
         stored = self._asked(documents)
         stage = self._first_stage(stored)
         whole = passages is None and sum(each.tokens for each in stored) <= tokens
@@ -258,6 +259,8 @@ class Library:
         stored = self._store.documents()
         if names is not None:
             wanted = {_resolve(name, [each.name for each in stored]) for name in listed(names)}
+            if not wanted:
+                raise UsageError("no document was named; name one, or leave `documents` out to search all of them")
             stored = [each for each in stored if each.name in wanted]
         if not any(each.passages for each in stored):
             raise LibraryError(f"there is nothing to search in {self.path}; add documents first: seriatim add PATH")
@@ -313,10 +316,15 @@ class Library:
 
 
 def library_folder(path: str | Path | None) -> Path:
-    """The folder of the library at `path`, by default `library` in Seriatim's home. Raises `LibraryError`."""
+    """The folder of the library at `path`, by default `library` in Seriatim's home.
+
+    Raises `UsageError` for what is no path, `LibraryError` for one that cannot be found.
+    """
+    if not (path is None or isinstance(path, str | Path)):
+        raise UsageError(f"a library's folder is named by a str or a Path, not by {path!r}")
     try:
         return (Path(path) if path is not None else home() / "library").expanduser()
-    except (RuntimeError, TypeError) as error:
+    except RuntimeError as error:
         raise LibraryError(f"the library folder {path} cannot be found: {error}") from error
 
 
@@ -327,18 +335,22 @@ def check_request(
     passages: object = None,
     order: object = "document",
     effort: object = "balanced",
+    progress: object = None,
 ) -> None:
     """Raise `UsageError` for a request that makes no sense, before anything is done for it."""
-    if not isinstance(question, str) or not question.strip():
+    if not isinstance(question, str):
+        raise UsageError(f"the question is a str, not {question!r}")
+    if not question.strip():
         raise UsageError("the question is empty; ask something")
-    if not isinstance(tokens, int) or tokens < 1:
-        raise UsageError(f"tokens must be a whole number, at least 1, not {tokens!r}")
-    if passages is not None and (not isinstance(passages, int) or passages < 1):
-        raise UsageError(f"passages must be a whole number, at least 1, not {passages!r}")
+    for name, count in (("tokens", tokens), ("passages", 1 if passages is None else passages)):
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+            raise UsageError(f"{name} must be a whole number, at least 1, not {count!r}")
     if order not in ORDERS:
         raise UsageError(f"the order is one of {', '.join(ORDERS)}, not {order!r}")
     if effort not in EFFORTS:
         raise UsageError(f"the effort is one of {', '.join(EFFORTS)}, not {effort!r}")
+    if not (progress is None or callable(progress)):
+        raise UsageError(f"progress is a function or None, not {progress!r}")
 
 
 def _resolve(named: str | Path, known: Sequence[str]) -> str:
@@ -346,7 +358,10 @@ def _resolve(named: str | Path, known: Sequence[str]) -> str:
     name = str(named)
     if name in known:
         return name
-    resolved = str(Path(name).expanduser().resolve())
+    try:
+        resolved = str(Path(name).expanduser().resolve())
+    except (OSError, RuntimeError, ValueError):  # no such user, a loop of links, a name that no file can have
+        resolved = name
     if resolved in known:
         return resolved
     fitting = [each for each in known if each.endswith(f"/{name}")]

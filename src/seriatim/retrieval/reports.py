@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-from seriatim.documents.extraction import display_name
-
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
     """What became of the sources given to `Library.add`.
 
     `documents` names all that those sources stand for and that are now as in the library; `failed` pairs a name with
-    the reason. `missing` holds the paths, as they were given, that stand for none of the documents.
+    the reason, in one line that names it too. `missing` holds the paths, as they were given, that stand for none of the
+    documents and for none that was removed.
     """
 
     added: tuple[str, ...]
@@ -27,9 +26,7 @@ class AddReport:
     @property
     def failures(self) -> list[str]:
         """What failed, each in one line that names it."""
-        return [
-            reason if reason.startswith(display_name(name)) else f"{name}: {reason}" for name, reason in self.failed
-        ]
+        return [reason for _, reason in self.failed]
 
 
 @dataclass(frozen=True, slots=True)
