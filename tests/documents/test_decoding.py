@@ -70,6 +70,35 @@ def test_older_encodings_are_recognised(encoding: str, text: str, lines: int) ->
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "A part of 5 ± 0.2 mm, 10 µm wide; 3 m³ on 20 m², £5 or ¥500, ¶ 3 ¬ x.",
+        "Mr. Müller met Señor Peña in Århus.",
+        "Le café de Málaga est très à la mode.",
+        "A naïve façade of Señor Núñez.",
+        "It’s a “quoted” text — with dashes…",
+    ],
+)
+def test_signs_and_foreign_names_do_not_make_a_text_central_european(text: str) -> None:
+    assert text_and_guess(text.encode("cp1252")) == (text, None)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp932", "日本国憲法 第一章 天皇 第一条 東京都千代田区 氏名 山田太郎"),
+        ("cp932", "第3条 契約金額 金壱百万円"),
+        ("euc_jp", "氏名 山田太郎 住所 東京都"),
+        ("cp949", "김철수 박영희 이민호 최지우 정우성"),
+        ("cp1250", "Zażółć gęślą jaźń"),
+        ("cp1254", "Şu çılgın Türkler ağır ağır yürüyordu, güneş ışığı"),
+    ],
+)
+def test_short_and_plain_texts_are_recognised(encoding: str, text: str) -> None:
+    assert text_and_guess(text.encode(encoding)) == (text, encoding)
+
+
+@pytest.mark.parametrize(
     ("encoding", "text", "guess"),
     [
         ("ascii", "Plain words.", None),

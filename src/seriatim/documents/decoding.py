@@ -2,6 +2,8 @@
 
 import codecs
 import re
+from collections import Counter
+from collections.abc import Mapping
 
 from seriatim.documents.extraction import Unreadable
 
@@ -22,7 +24,9 @@ _CENTRAL = (
     "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüß",
 )  # fmt: skip
 _ALPHABETS = (("cp1252", _WESTERN), ("cp1250", _CENTRAL), ("iso8859_2", _CENTRAL), ("cp1254", ("çğıöşüâîûİ",)))
-_SIGNS = frozenset("“”‘’‚„–—…•€£§©®°«»·¿¡´™†‡½¼¾×\xa0\xad")
+_ANY_WESTERN = "".join(_WESTERN)
+# As few letters as a text in English has of its neighbours' names do not show another encoding.
+_FEW_LETTERS = 6
 # What the writing of East Asia holds most of: kana, or the commonest of its many characters.
 _KANA = "".join(map(chr, (*range(0x3041, 0x3094), *range(0x30A1, 0x30F7), 0x30FC)))
 _COMMONEST = {
@@ -36,10 +40,13 @@ _COMMONEST = {
     "關兩高問由很最重並物手",
     "cp949": "이다는의에을가를고은로하한지기사도어자정인나서리그대시부아해있수라만일보과전들구주었와으게여것장제상",
 }
+# Of Japanese that has hardly any kana: lists of names, headings of laws and contracts.
+_KANJI = "日年一人国第条月本会者名氏住所山田太郎東京都市区町村番号金円額契約書法"
+_COMMONEST_KANJI = {"cp932": _KANJI, "euc_jp": _KANJI}
 # What other text files hold in practice; leaving out the rest makes the guess quicker and better.
 _GUESSED = [
     "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp1257", "cp1250", "iso8859_2", "cp1254", "mac_roman",
-    "gb18030", "big5",
+    "gb18030", "big5", "cp932", "euc_jp", "cp949",
 ]  # fmt: skip
 _TEXT_CONTROLS = b"\t\n\v\f\r\b\x1a\x1b"
 _CONTROLS = bytes(set(range(32)) - set(_TEXT_CONTROLS))
@@ -47,6 +54,9 @@ _SAMPLE_BYTES = 1 << 16
 _CAPITAL_INSIDE = re.compile("[а-яё][А-ЯЁ]")
 _LETTER_OF_EAST_ASIA = re.compile("[^\x00-\x7f\ufffd\u3000-\u3020\uff00-\uff65]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
+_LETTER = re.compile(r"[^\W\d_]")
+# Signs that other encodings have letters for, inside a word.
+_SIGN_IN_A_WORD = re.compile("(?<=[a-z])[¹²³¼½¾¿£¥°±¶ªº](?=[a-z])")
 
 
 def decode(data: bytes) -> str:
@@ -73,8 +83,8 @@ def text_and_guess(data: bytes) -> tuple[str, str | None]:
     except UnicodeDecodeError:
         if text := _damaged_utf8(data):
             return storable(text), None
-    older = _older_encoding(data)
-    return storable(data.decode(older, "replace")), None if older == "cp1252" else older
+    older, certain = _older_encoding(data)
+    return storable(data.decode(older, "replace")), None if certain else older
 
 
 def looks_binary(data: bytes) -> bool:
@@ -115,11 +125,13 @@ def _damaged_utf8(data: bytes) -> str | None:
     return text if damaged * 10 < len(_BEYOND_ASCII.findall(text)) else None
 
 
-def _older_encoding(data: bytes) -> str:
-    """The likeliest encoding of `data` from before Unicode."""
+def _older_encoding(data: bytes) -> tuple[str, bool]:
+    """The likeliest encoding of `data` from before Unicode, and whether it is Windows-1252 beyond doubt."""
     telling = _telling_lines(data)
-    if found := _east_asian(telling) or _by_alphabet(telling):
-        return found
+    if found := _east_asian(telling, _COMMONEST) or _east_asian(telling, _COMMONEST_KANJI):
+        return found, False
+    if found := _by_alphabet(telling):
+        return found, found == "cp1252"
     from charset_normalizer import from_bytes
 
     guesses = list(from_bytes(telling, cp_isolation=_GUESSED))
@@ -127,37 +139,59 @@ def _older_encoding(data: bytes) -> str:
     # Russian in one of its encodings reads as Cyrillic in the other too, but with small and capital letters swapped.
     return min(
         likeliest, key=lambda name: len(_CAPITAL_INSIDE.findall(telling.decode(name, "replace"))), default="cp1252"
-    )
+    ), False
 
 
-def _east_asian(data: bytes) -> str | None:
+def _east_asian(data: bytes, commonest: Mapping[str, str]) -> str | None:
     """The encoding in which `data` holds most of what its script is made of; None where that is little in each.
 
     The statistics of charset-normalizer take Japanese for Korean, whose encoding has a syllable for nearly any bytes.
     """
     shares = {}
-    for encoding, commonest in _COMMONEST.items():
+    for encoding, characters in commonest.items():
         text = data.decode(encoding, "replace")
-        found = _LETTER_OF_EAST_ASIA.findall(text)
-        if found and text.count("\ufffd") * 50 <= len(found):
-            shares[encoding] = sum(map(commonest.count, found)) / len(found)
+        found = Counter(_LETTER_OF_EAST_ASIA.findall(text))
+        if found and text.count("\ufffd") * 50 <= found.total():
+            shares[encoding] = sum(found[character] for character in characters) / found.total()
     best = max(shares, key=lambda name: shares[name], default=None)
     return best if best and shares[best] >= 0.15 else None
 
 
 def _by_alphabet(data: bytes) -> str | None:
-    """The encoding whose characters beyond ASCII, but for one in fifty, suit one European language best.
+    """The encoding whose letters beyond ASCII, but for one in fifty, suit one European language best.
 
-    The statistics of charset-normalizer take French, Portuguese and Swedish for Central European.
+    Names from several languages in a text of mostly plain letters suit Windows-1252. The statistics of
+    charset-normalizer take French, Portuguese and Swedish for Central European.
     """
+    western = data.decode("cp1252", "replace")
+    letters, misread = _letters(western), _misread(western)
     strange = {}
     for encoding, alphabets in _ALPHABETS:
         text = data.decode(encoding, "replace")
-        found = [c for c in _BEYOND_ASCII.findall(text) if c not in _SIGNS]
-        strangest = min(sum(c not in letters and c.lower() not in letters for c in found) for letters in alphabets)
-        if (strangest + text.count("\ufffd")) * 50 <= len(found):
+        found = _letters(text)
+        if encoding != "cp1252" and found.total() <= _FEW_LETTERS and not misread:
+            continue
+        strangest = min(_outside(found, alphabet) for alphabet in alphabets) + _misread(text)
+        if strangest * 50 <= found.total():
             strange[encoding] = strangest
-    return min(strange, key=lambda name: strange[name], default=None)
+    if strange:
+        return min(strange, key=lambda name: strange[name])
+    mixed = (_outside(letters, _ANY_WESTERN) + misread) * 50 <= letters.total()
+    return "cp1252" if mixed and letters.total() * 3 <= len(_LETTER.findall(western)) else None
+
+
+def _letters(text: str) -> Counter[str]:
+    """How often each letter beyond ASCII stands in `text`, small; signs that look like letters are none."""
+    return Counter(c.lower() for c in _BEYOND_ASCII.findall(text) if c.isalpha() and c not in "µªº")
+
+
+def _misread(text: str) -> int:
+    """How many characters of `text` show that it was read in a wrong encoding."""
+    return len(_SIGN_IN_A_WORD.findall(text)) + text.count("\ufffd")
+
+
+def _outside(letters: Counter[str], alphabet: str) -> int:
+    return sum(count for letter, count in letters.items() if letter not in alphabet)
 
 
 def _telling_lines(data: bytes) -> bytes:
