@@ -140,7 +140,7 @@ def _measure(options: argparse.Namespace) -> dict:
                 "decode_tokens_per_s": tokens / decode_s if decode_s else None,
             }
         )  # fmt: skip
-    parts = opened.parts() if isinstance(opened, _Int8) else None
+    parts = opened.parts() if engine == "int8" else None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "engine": engine, "batch": options.batch, "load_s": load_s, "peak_rss_bytes": peak, "lengths": rows,
