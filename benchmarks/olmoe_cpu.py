@@ -25,7 +25,7 @@ from importlib import import_module
 from pathlib import Path
 
 from machine import machine
-from seriatim.models.machine import cores
+from seriatim.machine import cores
 
 LENGTHS = (512, 1024, 2048, 3500)
 BATCHES = (256, 512, 1024, 2048)
