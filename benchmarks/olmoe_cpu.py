@@ -2,11 +2,12 @@
 
 Protocol: one randomly initialised checkpoint (speed does not depend on the values), in int8 and as GGUF Q8_0 and Q4_0.
 Each engine runs in a process of its own, in turn, `--rounds` times; a round reads 256 tokens to warm up, then a new
-random prompt of each length (nothing cached), and decodes `--generate` tokens behind it. llama.cpp first tries batches of several sizes on the
-2,048-token prompt and keeps its fastest; a run over an --out that is there takes the sizes found then. llama.cpp's
-wheel is built for AVX2: "int8-avx2" is our engine held to the same instructions, while "int8" is compiled for the
-processor at hand, as it is when it is used. Figures are medians over the rounds. transformers in bfloat16 is measured
-once, on the shortest prompt and a few tokens, and ended when it takes longer than --transformers-limit seconds.
+random prompt of each length (nothing cached), and decodes `--generate` tokens behind it. llama.cpp first tries batches
+of several sizes on the 2,048-token prompt and keeps its fastest; a run over an --out that is there takes the sizes
+found then. llama.cpp's wheel is built for AVX2: "int8-avx2" is our engine held to the same instructions, while "int8"
+is compiled for the processor at hand, as it is when it is used. Figures are medians over the rounds. transformers in
+bfloat16 is measured once, on the shortest prompt and a few tokens, and ended when it takes longer than
+--transformers-limit seconds.
 
     python benchmarks/random_checkpoint.py olmoe-random
     python benchmarks/olmoe_cpu.py olmoe-random --out benchmarks/results/olmoe_cpu.json
@@ -130,7 +131,8 @@ def _measure(options: argparse.Namespace) -> dict:
     opened = kinds.get(engine, _llama_cpp)(options)
     load_s = time.perf_counter() - started
     draw = random.Random(options.seed)
-    opened([draw.randrange(2, 50_000) for _ in range(WARM_UP)], 2)  # what is mapped is read from the disk, or the cache
+    # What is mapped comes from the disk, or the system's cache, when it is first used.
+    opened([draw.randrange(2, 50_000) for _ in range(WARM_UP)], 2)
     rows = []
     lengths = options.lengths[:1] if engine == "transformers" else options.lengths
     for length in lengths:
