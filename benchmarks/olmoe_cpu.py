@@ -1,12 +1,13 @@
 """OLMoE-1B-7B of full size on a processor: Seriatim's int8 engine beside llama.cpp, same machine, same run.
 
 Protocol: one randomly initialised checkpoint (speed does not depend on the values), in int8 and as GGUF Q8_0 and Q4_0.
-Each engine runs in a process of its own, in turn, `--rounds` times; a round reads a new random prompt of each length
-(nothing cached) and decodes `--generate` tokens behind it. llama.cpp first tries batches of several sizes on the
-2,048-token prompt and keeps its fastest; a run over an --out that is there takes the sizes found then. llama.cpp's
-wheel is built for AVX2: "int8-avx2" is our engine held to the same instructions, while "int8" is compiled for the
-processor at hand, as it is when it is used. Figures are medians over the rounds. transformers in bfloat16 is measured
-once, on the shortest prompt and a few tokens, and ended when it takes longer than --transformers-limit seconds.
+Each engine runs in a process of its own, in turn, `--rounds` times; a round reads 256 tokens to warm up, then a new
+random prompt of each length (nothing cached), and decodes `--generate` tokens behind it. llama.cpp first tries batches
+of several sizes on the 2,048-token prompt and keeps its fastest; a run over an --out that is there takes the sizes
+found then. llama.cpp's wheel is built for AVX2: "int8-avx2" is our engine held to the same instructions, while "int8"
+is compiled for the processor at hand, as it is when it is used. Figures are medians over the rounds. transformers in
+bfloat16 is measured once, on the shortest prompt and a few tokens, and ended when it takes longer than
+--transformers-limit seconds.
 
     python benchmarks/random_checkpoint.py olmoe-random
     python benchmarks/olmoe_cpu.py olmoe-random --out benchmarks/results/olmoe_cpu.json
@@ -25,11 +26,12 @@ from importlib import import_module
 from pathlib import Path
 
 from machine import machine
-from seriatim.models.machine import cores
+from seriatim.machine import cores
 
 LENGTHS = (512, 1024, 2048, 3500)
 BATCHES = (256, 512, 1024, 2048)
 CONTEXT = 4096
+WARM_UP = 256
 ENGINES = ("int8", "int8-avx2", "Q8_0", "Q4_0")
 
 
@@ -129,6 +131,8 @@ def _measure(options: argparse.Namespace) -> dict:
     opened = kinds.get(engine, _llama_cpp)(options)
     load_s = time.perf_counter() - started
     draw = random.Random(options.seed)
+    # What is mapped comes from the disk, or the system's cache, when it is first used.
+    opened([draw.randrange(2, 50_000) for _ in range(WARM_UP)], 2)
     rows = []
     lengths = options.lengths[:1] if engine == "transformers" else options.lengths
     for length in lengths:
@@ -140,7 +144,7 @@ def _measure(options: argparse.Namespace) -> dict:
                 "decode_tokens_per_s": tokens / decode_s if decode_s else None,
             }
         )  # fmt: skip
-    parts = opened.parts() if isinstance(opened, _Int8) else None
+    parts = opened.parts() if engine == "int8" else None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "engine": engine, "batch": options.batch, "load_s": load_s, "peak_rss_bytes": peak, "lengths": rows,
@@ -161,7 +165,6 @@ class _Int8:
             kernels._FLAGS[kernels._FLAGS.index("-march=native")] = "-march=haswell"
         torch.set_num_threads(cores())
         self.model = load(options.checkpoint, dtype="int8")
-        self._read([5, 6, 7], 2)  # touches what a first call sets up
 
     def __call__(self, prompt: list[int], generate: int) -> tuple[float, int, float]:
         return self._read(prompt, generate)
@@ -228,7 +231,6 @@ def _llama_cpp(options: argparse.Namespace):
         written = timings["predicted_n"] - 1
         return timings["prompt_ms"] / 1000, written, timings["predicted_ms"] / 1000 if written else 0.0
 
-    read([5, 6, 7], 2)
     return read
 
 

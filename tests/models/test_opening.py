@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from seriatim.errors import ModelError, UsageError
+from seriatim.machine import cores, free_disk, free_memory
 from seriatim.models.endpoint import Endpoint
-from seriatim.models.machine import cores, free_disk, free_memory
 from seriatim.models.opening import READER, SMALL_READER, default_reader, open_generator, reader_path
 from tests.models.chat_server import chat_server
 

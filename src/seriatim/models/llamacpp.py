@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seriatim.errors import ModelError
+from seriatim.machine import cores
 from seriatim.models import gguf
 from seriatim.models.generator import Message, Piece, Usage, span_tokens
-from seriatim.models.machine import cores
 from seriatim.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from seriatim import olmoe
 from seriatim.errors import ModelError
+from seriatim.machine import cores
 from seriatim.models.generator import Message, Piece, Usage, span_tokens
-from seriatim.models.machine import cores
 from seriatim.models.prefixes import Prefixes
 from seriatim.models.stopping import StopText
 from seriatim.sampling import GREEDY, Sampling

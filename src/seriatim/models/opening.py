@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from seriatim.errors import ModelError, UsageError
 from seriatim.home import home
+from seriatim.machine import cores, free_disk, free_memory
 from seriatim.models.catalog import MODELS, find
-from seriatim.models.machine import cores, free_disk, free_memory
 
 if TYPE_CHECKING:
     from seriatim.models.download import Progress

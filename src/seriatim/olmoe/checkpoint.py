@@ -14,8 +14,7 @@ from torch import Tensor
 from seriatim.errors import ModelError
 from seriatim.olmoe import listing
 from seriatim.olmoe.config import OlmoeConfig
-from seriatim.olmoe.listing import INDEX_FILE, WEIGHTS_FILE, Stored, header, opened
-from seriatim.olmoe.listing import INT8_FILE as INT8_FILE
+from seriatim.olmoe.listing import INDEX_FILE, INT8_FILE, WEIGHTS_FILE, Stored, header, opened
 from seriatim.olmoe.names import Row, table
 
 if TYPE_CHECKING:

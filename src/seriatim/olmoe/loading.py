@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from seriatim.errors import ModelError, UsageError
-from seriatim.models.machine import free_memory
+from seriatim.machine import free_memory
 from seriatim.olmoe.checkpoint import CONFIG_FILE, Checkpoint, Source, load_float32
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.interface import OlmoeModel

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seriatim.errors import ModelError
-from seriatim.models.machine import cores
+from seriatim.machine import cores
 from seriatim.retrieval.embedders import unit
 
 _BATCH = 4

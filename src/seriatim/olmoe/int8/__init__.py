@@ -12,7 +12,7 @@ import torch
 
 from seriatim.errors import ModelError
 from seriatim.home import home
-from seriatim.olmoe.checkpoint import INT8_FILE, Checkpoint
+from seriatim.olmoe.checkpoint import Checkpoint
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.int8.engine import Int8Olmoe
 from seriatim.olmoe.int8.files import Progress, fingerprint, pack, packed_from, read
@@ -28,6 +28,7 @@ from seriatim.olmoe.int8.weights import (
     layer_shapes,
     panel_shape,
 )
+from seriatim.olmoe.listing import INT8_FILE
 
 __all__ = ["Int8Olmoe", "load", "pack", "random_model"]
 

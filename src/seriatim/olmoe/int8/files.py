@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from seriatim.errors import ModelError
-from seriatim.olmoe.checkpoint import CONFIG_FILE, DTYPES, INT8_FILE, Checkpoint
+from seriatim.olmoe.checkpoint import CONFIG_FILE, DTYPES, Checkpoint
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.int8.weights import (
     MATRICES,
@@ -31,6 +31,7 @@ from seriatim.olmoe.int8.weights import (
     panel_shape,
     quantise,
 )
+from seriatim.olmoe.listing import INT8_FILE
 from seriatim.olmoe.output import written_whole
 from seriatim.olmoe.saving import companions
 from seriatim.olmoe.tensor_file import Piece, write_tensors
