@@ -194,3 +194,11 @@ def test_ids_are_in_the_vocabulary():
     for id in (-1, 10):
         with pytest.raises(ModelError, match=f"token id {id} is not in the model's vocabulary of 10"):
             check_ids(torch.tensor([[3, id]]), 10)
+
+
+def test_prompts_may_be_a_tensor_and_must_be_several() -> None:
+    model = ours(reference())
+    prompts = [[5, 6, 7], [8, 9, 10]]
+    assert model.generate(torch.tensor(prompts), max_tokens=4) == model.generate(prompts, max_tokens=4)
+    with pytest.raises(UsageError, match="prompts is a list of prompts"):
+        model.generate([5, 6, 7], max_tokens=4)  # type: ignore[list-item]

@@ -64,16 +64,16 @@ def stream(
 
 def generate(
     model: "OlmoeModel",
-    prompts: Sequence[Sequence[int]],
+    prompts: Sequence[Sequence[int]] | Tensor,
     *,
     max_tokens: int,
     sampling: Sampling = GREEDY,
     stop_ids: Sequence[int] | None = None,
 ) -> list[Generated]:
-    """Continue all `prompts` (token ids, any lengths) at once; `stop_ids` defaults to the model's end-of-text token.
+    """Continue all `prompts` at once: token ids of any lengths, or a tensor [B, T].
 
-    Raises `ModelError` for an empty prompt, and for one that leaves no room for `max_tokens` in the model's context;
-    `UsageError` for `max_tokens` below 0.
+    `stop_ids` defaults to the model's end-of-text token. Raises `ModelError` for an empty prompt, and for one that
+    leaves no room for `max_tokens` in the model's context; `UsageError` for `max_tokens` below 0.
     """
     ends = _ends(model, stop_ids)
     written: list[list[Token]] = [[] for _ in prompts]
@@ -115,11 +115,13 @@ def _ends(model: "OlmoeModel", stop_ids: Sequence[int] | None) -> set[int]:
 
 
 def _steps(
-    model: "OlmoeModel", prompts: Sequence[Sequence[int]], max_tokens: int, sampling: Sampling
+    model: "OlmoeModel", prompts: Sequence[Sequence[int]] | Tensor, max_tokens: int, sampling: Sampling
 ) -> Iterator[list[Token]]:
     """`max_tokens` steps of `stream` behind `prompts`, which are checked now, and read when the first is asked for."""
     if max_tokens < 0:
         raise UsageError(f"max_tokens is {max_tokens}: it must be 0 or more")
+    if isinstance(prompts, Tensor):
+        prompts = prompts.tolist()
     token_ids_BT, padding_B = left_padded(prompts, model.config.vocab_size)
     cache = model.new_cache(len(prompts), token_ids_BT.shape[1] + max_tokens, padding=padding_B)
     recent = [list(prompt) for prompt in prompts]
@@ -133,8 +135,10 @@ def _steps(
 def left_padded(prompts: Sequence[Sequence[int]], vocab_size: int) -> tuple[Tensor, Tensor | None]:
     """`prompts` as one tensor [B, T], and how many places before each hold no token ([B], or None where none does).
 
-    Raises `ModelError` for an empty prompt and for ids that are not in the vocabulary.
+    Raises `ModelError` for an empty prompt and for ids that are not in the vocabulary, `UsageError` for one alone.
     """
+    if any(isinstance(prompt, int) for prompt in prompts):
+        raise UsageError("prompts is a list of prompts: put the token ids of one into a list of its own")
     if not prompts or any(len(prompt) == 0 for prompt in prompts):
         raise ModelError("a prompt needs at least one token")
     longest = max(len(prompt) for prompt in prompts)

@@ -42,7 +42,7 @@ class OlmoeModel(ABC):
         Raises `ModelError` where `cache` has no room for them.
         """
         cache.check_room(token_ids_BT.shape[1])
-        for block_BT in token_ids_BT.split(PREFILL_BLOCK, dim=1):
+        for block_BT in _blocks(token_ids_BT):
             hidden_BTD = self.hidden(block_BT, cache)
         return self.head(hidden_BTD[:, -1])
 
@@ -52,13 +52,11 @@ class OlmoeModel(ABC):
         token_ids_BT = torch.as_tensor(token_ids_BT)
         check_ids(token_ids_BT, self.config.vocab_size)
         cache = self.new_cache(*token_ids_BT.shape, padding=padding_B)
-        return torch.cat(
-            [self.head(self.hidden(block_BT, cache)) for block_BT in token_ids_BT.split(PREFILL_BLOCK, dim=1)], dim=1
-        )
+        return torch.cat([self.head(self.hidden(block_BT, cache)) for block_BT in _blocks(token_ids_BT)], dim=1)
 
     def generate(
         self,
-        prompts: Sequence[Sequence[int]],
+        prompts: Sequence[Sequence[int]] | Tensor,
         *,
         max_tokens: int,
         sampling: Sampling = GREEDY,
@@ -80,3 +78,8 @@ class OlmoeModel(ABC):
         Stop strings are where text is: see `seriatim.models.generator.Generator.stream`.
         """
         return stream_one(self, prompt, max_tokens=max_tokens, sampling=sampling, stop_ids=stop_ids)
+
+
+def _blocks(token_ids_BT: Tensor) -> tuple[Tensor, ...]:
+    """`token_ids_BT` in pieces of at most `PREFILL_BLOCK` tokens in all, one after another."""
+    return token_ids_BT.split(max(1, PREFILL_BLOCK // token_ids_BT.shape[0]), dim=1)
