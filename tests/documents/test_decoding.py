@@ -73,8 +73,19 @@ def test_older_encodings_are_recognised(encoding: str, text: str, lines: int) ->
     "text",
     [
         "A part of 5 ± 0.2 mm, 10 µm wide; 3 m³ on 20 m², £5 or ¥500, ¶ 3 ¬ x.",
+        "5 ± 0.2 mm",
+        "10 µm",
+        "m³",
+        "m²",
+        "¥500",
+        "¶ 3 ¬ x",
+        "x²y³ = a²b³, 45°±1°",
+        "¿Qué? 1º piso, 2ª planta; ½ taza a 25 °C",
         "Mr. Müller met Señor Peña in Århus.",
         "Le café de Málaga est très à la mode.",
+        "Jørgen and Søren met Zoë.",
+        "Þór and Guðrún met François.",
+        "Schröder, Müller, García, Lefèvre, Ångström, Ødegård",
         "A naïve façade of Señor Núñez.",
         "It’s a “quoted” text — with dashes…",
     ],
@@ -88,9 +99,21 @@ def test_signs_and_foreign_names_do_not_make_a_text_central_european(text: str) 
     [
         ("cp932", "日本国憲法 第一章 天皇 第一条 東京都千代田区 氏名 山田太郎"),
         ("cp932", "第3条 契約金額 金壱百万円"),
+        ("cp932", "株式会社日立製作所 代表取締役 社長"),
+        ("cp932", "ｱｲｳｴｵ ｶﾀｶﾅ"),
+        ("cp932", "ﾔﾏﾀﾞ ﾀﾛｳ 東京都"),
         ("euc_jp", "氏名 山田太郎 住所 東京都"),
         ("cp949", "김철수 박영희 이민호 최지우 정우성"),
+        ("cp949", "홍길동 김영수 박철민"),
+        ("gb18030", "姓名 住址 电话"),
+        ("big5", "台北市信義區"),
         ("cp1250", "Zażółć gęślą jaźń"),
+        ("cp1250", "Wałęsa met Havel in Łódź."),
+        ("cp1250", "Dvořák wrote it."),
+        ("cp1250", "Toate fiinţele umane se nasc libere şi egale în demnitate."),
+        ("cp1257", "Visi žmonės gimsta laisvi ir lygūs savo orumu ir teisėmis."),
+        ("mac_roman", "Les élèves étaient très contents d’être à l’école où l’été dernier."),
+        ("cp1254", "İstanbul güzel bir şehir"),
         ("cp1254", "Şu çılgın Türkler ağır ağır yürüyordu, güneş ışığı"),
     ],
 )
@@ -111,6 +134,11 @@ def test_short_and_plain_texts_are_recognised(encoding: str, text: str) -> None:
 )
 def test_a_guess_is_told(encoding: str, text: str, guess: str | None) -> None:
     assert text_and_guess(text.encode(encoding)) == (text, guess)
+
+
+def test_windows_1252_as_the_last_resort_is_told_as_a_guess() -> None:
+    headings_that_fit_no_language = "Глава 1\r\n".encode("koi8_r") * 30
+    assert text_and_guess(headings_that_fit_no_language)[1] == "cp1252"
 
 
 def test_a_few_foreign_lines_in_a_long_text_tell_its_encoding() -> None:

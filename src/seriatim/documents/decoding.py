@@ -18,15 +18,21 @@ _BYTE_ORDER_MARKS = (
 # The letters beyond ASCII of each language in the encodings made for it, the commoner encoding first.
 _WESTERN = (
     "àâæçéèêëîïôœùûüÿ", "äöüßéè", "áéíóúñüªº", "áâãàçéêíóôõúüªº", "àèéìíîòóùú",
-    "åäöæøéüà", "éëïöüáóèê", "áðéíóúýþæö", "àçèéíïòóúü", "éèêëïçàáöüñô",
+    "åäöæøéüàë", "éëïöüáóèê", "áðéíóúýþæö", "àçèéíïòóúü", "éèêëïçàáöüñô",
 )  # fmt: skip
 _CENTRAL = (
-    "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüß",
+    "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíľňóôšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüß",
 )  # fmt: skip
-_ALPHABETS = (("cp1252", _WESTERN), ("cp1250", _CENTRAL), ("iso8859_2", _CENTRAL), ("cp1254", ("çğıöşüâîûİ",)))
-_ANY_WESTERN = "".join(_WESTERN)
-# As few letters as a text in English has of its neighbours' names do not show another encoding.
-_FEW_LETTERS = 6
+# An encoding, its alphabets, and a handicap: names of several languages may stand in one Western text, but a text that
+# suits one language suits it better.
+_ALPHABETS = (
+    ("cp1252", _WESTERN, 0),
+    ("cp1252", ("".join(_WESTERN),), 1),
+    ("cp1250", _CENTRAL, 0),
+    ("iso8859_2", _CENTRAL, 0),
+    ("cp1254", ("çğıöşüâîûi\u0307",), 0),
+    ("cp1257", ("ąčęėįšųūž", "āčēģīķļņšūž", "äöõüšž"), 0),
+)
 # What the writing of East Asia holds most of: kana, or the commonest of its many characters.
 _KANA = "".join(map(chr, (*range(0x3041, 0x3094), *range(0x30A1, 0x30F7), 0x30FC)))
 _COMMONEST = {
@@ -46,17 +52,22 @@ _COMMONEST_KANJI = {"cp932": _KANJI, "euc_jp": _KANJI}
 # What other text files hold in practice; leaving out the rest makes the guess quicker and better.
 _GUESSED = [
     "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp1257", "cp1250", "iso8859_2", "cp1254", "mac_roman",
-    "gb18030", "big5", "cp932", "euc_jp", "cp949",
+    "gb18030", "big5", "cp932", "euc_jp",
 ]  # fmt: skip
 _TEXT_CONTROLS = b"\t\n\v\f\r\b\x1a\x1b"
 _CONTROLS = bytes(set(range(32)) - set(_TEXT_CONTROLS))
 _SAMPLE_BYTES = 1 << 16
 _CAPITAL_INSIDE = re.compile("[а-яё][А-ЯЁ]")
 _LETTER_OF_EAST_ASIA = re.compile("[^\x00-\x7f\ufffd\u3000-\u3020\uff00-\uff65]")
+_CHINESE_CHARACTER = re.compile("[\u4e00-\u9fff\uf900-\ufaff]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
 _LETTER = re.compile(r"[^\W\d_]")
-# Signs that other encodings have letters for, inside a word.
-_SIGN_IN_A_WORD = re.compile("(?<=[a-z])[¹²³¼½¾¿£¥°±¶ªº](?=[a-z])")
+# What no text holds but one read in a wrong encoding: signs in a word or in a row, a capital after a small letter,
+# control characters.
+_SIGN = "[¤¦¨¬¯°±²³´µ¶¸¹º¼½¾£¥ª]"
+_MISREAD = re.compile(
+    f"(?<=[a-z]{{2}})(?:{_SIGN}|¿)(?=[a-z])|[ªº][a-z]|{_SIGN}(?:[À-ÿ]|{_SIGN}{{2}})|[a-zß-ÿ][À-ÞŠŽŸ]|[\x80-\x9f\ufffd]"
+)
 
 
 def decode(data: bytes) -> str:
@@ -134,7 +145,9 @@ def _older_encoding(data: bytes) -> tuple[str, bool]:
         return found, found == "cp1252"
     from charset_normalizer import from_bytes
 
-    guesses = list(from_bytes(telling, cp_isolation=_GUESSED))
+    # Nearly any bytes are some syllable of Korean or other, but Chinese read as Korean has Chinese characters, too.
+    korean = not _CHINESE_CHARACTER.search(telling.decode("cp949", "replace"))
+    guesses = list(from_bytes(telling, cp_isolation=[*_GUESSED, "cp949"] if korean else _GUESSED))
     likeliest = [guess.encoding for guess in guesses if guess.chaos <= guesses[0].chaos]
     # Russian in one of its encodings reads as Cyrillic in the other too, but with small and capital letters swapped.
     return min(
@@ -163,31 +176,21 @@ def _by_alphabet(data: bytes) -> str | None:
     Names from several languages in a text of mostly plain letters suit Windows-1252. The statistics of
     charset-normalizer take French, Portuguese and Swedish for Central European.
     """
-    western = data.decode("cp1252", "replace")
-    letters, misread = _letters(western), _misread(western)
-    strange = {}
-    for encoding, alphabets in _ALPHABETS:
+    fits = []
+    for encoding, alphabets, handicap in _ALPHABETS:
         text = data.decode(encoding, "replace")
         found = _letters(text)
-        if encoding != "cp1252" and found.total() <= _FEW_LETTERS and not misread:
-            continue
-        strangest = min(_outside(found, alphabet) for alphabet in alphabets) + _misread(text)
-        if strangest * 50 <= found.total():
-            strange[encoding] = strangest
-    if strange:
-        return min(strange, key=lambda name: strange[name])
-    mixed = (_outside(letters, _ANY_WESTERN) + misread) * 50 <= letters.total()
-    return "cp1252" if mixed and letters.total() * 3 <= len(_LETTER.findall(western)) else None
+        strange = min(_outside(found, alphabet) for alphabet in alphabets) + len(_MISREAD.findall(text))
+        # Another script's text, read as Latin letters, has hardly a plain one; a single Western word may have none.
+        likely = found.total() * 5 <= len(_LETTER.findall(text)) * 3 or alphabets is _WESTERN
+        if likely and strange * 50 <= found.total():
+            fits.append((strange + handicap, encoding))
+    return min(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
 def _letters(text: str) -> Counter[str]:
     """How often each letter beyond ASCII stands in `text`, small; signs that look like letters are none."""
     return Counter(c.lower() for c in _BEYOND_ASCII.findall(text) if c.isalpha() and c not in "µªº")
-
-
-def _misread(text: str) -> int:
-    """How many characters of `text` show that it was read in a wrong encoding."""
-    return len(_SIGN_IN_A_WORD.findall(text)) + text.count("\ufffd")
 
 
 def _outside(letters: Counter[str], alphabet: str) -> int:
