@@ -1,9 +1,12 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from seriatim.models.transport import origin, retry_after_s
+from seriatim.models.transport import event_lines, origin, retry_after_s
 
 
 def test_a_wait_is_read_as_seconds_or_as_a_date() -> None:
@@ -31,3 +34,11 @@ def test_a_wait_that_says_nothing_is_none(header: str | None) -> None:
 )
 def test_an_origin_holds_no_secret(url: str, shown: str) -> None:
     assert origin(url) == shown
+
+
+@given(st.text(alphabet="ab\n\r\x0b\x85\u2028é"), st.integers(1, 5))
+def test_lines_of_events_end_at_line_feeds_alone(text: str, size: int) -> None:
+    data = text.encode()
+    blocks = (data[start : start + size] for start in range(0, len(data), size))
+    lines = list(event_lines(httpx.Response(200, content=blocks)))
+    assert lines == [line.rstrip("\r") for line in text.split("\n")]

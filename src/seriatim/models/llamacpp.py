@@ -23,6 +23,7 @@ from seriatim.errors import ModelError
 from seriatim.machine import cores
 from seriatim.models import gguf
 from seriatim.models.generator import Message, Piece, Usage, span_tokens
+from seriatim.models.transport import event_lines
 from seriatim.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ class _Server:
                 if response.status_code != 200:
                     response.read()
                     raise self._failure(response)
-                for line in response.iter_lines():
+                for line in event_lines(response):
                     if line.startswith("data: {"):
                         event = json.loads(line.removeprefix("data: "))
                         if "error" in event:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from seriatim.errors import ModelError, UsageError
-from seriatim.models.transport import is_address, open_client, origin, send, why
+from seriatim.models.transport import event_lines, is_address, open_client, origin, send, why
 
 if TYPE_CHECKING:
     import httpx
@@ -73,7 +73,7 @@ class Api:
 
         with self._open(path, request, model) as response:
             try:
-                for line in response.iter_lines():
+                for line in event_lines(response):
                     data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
                     if data == "[DONE]":
                         return

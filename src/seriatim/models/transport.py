@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -56,6 +56,19 @@ def send(
             response.close()
         time.sleep(wait)
         attempt += 1
+
+
+def event_lines(response: "httpx.Response") -> Iterator[str]:
+    """The lines of a stream of server-sent events, as they come.
+
+    They end at a line feed alone: httpx's own `iter_lines` also ends them at U+2028 and its like, which stand in the
+    JSON of events unescaped.
+    """
+    rest = b""
+    for block in response.iter_bytes():
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line.decode("utf-8", "replace").rstrip("\r") for line in lines)
+    yield rest.decode("utf-8", "replace").rstrip("\r")
 
 
 def _backoff_s(attempt: int) -> float:
