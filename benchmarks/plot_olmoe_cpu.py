@@ -42,7 +42,7 @@ def main() -> None:
     for axes, title in ((prefill, "Reading, tokens a second"), (decode, "Writing, tokens a second")):
         axes.set(title=title, xlabel="tokens of prompt", ylim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
-    prefill.legend(frameon=False)
+    decode.legend(frameon=False, loc="lower left")
     shares = _shares([row["parts"] for row in result["rows"] if row["engine"] == "int8" and row.get("parts")])
     for place, share in enumerate(shares.values()):
         below = 0.0

@@ -287,7 +287,8 @@ class _Judgement:
         if self.new.weights and not self.denies:
             speaking = self._supporting()
         elif self.about.weights:
-            speaking = [n for n in self._likeliest(self.context) if self._share(n, self.about) >= _AUTOMATIC]
+            wanted = self.context if self.denies else self.about
+            speaking = [n for n in self._likeliest(self.context) if self._share(n, wanted) >= _AUTOMATIC]
         elif self.denies:
             return []  # what a bare "no" denies may stand nowhere
         else:  # a bare "yes" says all that was asked, in whatever words the passage has it
