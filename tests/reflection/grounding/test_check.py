@@ -199,6 +199,15 @@ def test_a_bare_denial_cites_nothing_and_is_no_fault(answer: str) -> None:
     assert grounding.unsupported == ()
 
 
+def test_a_denial_that_cites_what_does_not_speak_of_it_is_not_borne_out_by_it() -> None:
+    passages = [one_passage("Starbuck stood at the rail."), one_passage("Starbuck was a Quaker by descent.", 2)]
+    question = "Did Starbuck marry a dancer in Paris?"
+    grounding = check("No, Starbuck did not marry a dancer in Paris [1].", question, passages)
+    assert [citation.supported for citation in grounding.citations] == [False]
+    grounding = check("No, Starbuck is not a Quaker by descent [2].", "Is Starbuck a Quaker?", passages)
+    assert [citation.supported for citation in grounding.citations] == [True]
+
+
 def test_a_bare_yes_cites_the_passage_in_whatever_words() -> None:
     passages = [one_passage("The roof is new."), one_passage("The tenant may sublet the room with permission.", 2)]
     grounding = check("Yes.", "May a tenant let a room to another?", passages)

@@ -29,8 +29,9 @@ _AUTOMATIC = 0.5
 class Citation:
     """What a claim rests on: `document_text[start:end] == quote`, in passage `passage` (from 1, as the model saw it).
 
-    It is not `supported` where the model cites the passage for a claim that neither it nor any other bears out. `page`
-    is that of the quote in a document with pages, from 1; the check, which sees no document, leaves it None.
+    It is not `supported` where the model cites the passage for a claim that neither it nor any other bears out, or for
+    a denial of what the passage does not speak of. `page` is that of the quote in a document with pages, from 1; the
+    check, which sees no document, leaves it None.
     """
 
     passage: int
@@ -147,7 +148,7 @@ class _Judgement:
         faults = self._faults_of_facts() if self.facts else self._faults_of_words()
         passages = self._passages(faults)
         supported = all(fault.found_in for fault in faults)
-        citations = [self._citation(number, supported) for number in passages]
+        citations = [self._citation(number, supported and self._may_rest_on(number)) for number in passages]
         return Checked(self.claim, passages, supported), citations, faults + self._faults_of_citations(passages)
 
     def groundless(self) -> tuple[Checked, list[Citation], list[Unsupported]]:
@@ -238,6 +239,11 @@ class _Judgement:
         beside = self.context.without(frozenset(self.new.weights))
         return beside.share(self.evidence.sources[number - 1].stems) > 0
 
+    def _may_rest_on(self, number: int) -> bool:
+        """Whether a passage speaks of what a denial denies: to name the same person is not enough."""
+        checked = not self.denies or self.facts or number in self.verbatim
+        return bool(checked) or self._share(number, self.context) >= _RELATED_IF_CITED
+
     def _likeliest(self, wanted: Wanted, most: int = 6) -> list[int]:
         """The passages that hold most of the weight of `wanted`, the best first."""
         shares = [(wanted.share(source.stems), n) for n, source in enumerate(self.evidence.sources, 1)]
@@ -287,8 +293,8 @@ class _Judgement:
         if self.new.weights and not self.denies:
             speaking = self._supporting()
         elif self.about.weights:
-            wanted = self.context if self.denies else self.about
-            speaking = [n for n in self._likeliest(self.context) if self._share(n, wanted) >= _AUTOMATIC]
+            speaking = [n for n in self._likeliest(self.context) if self._share(n, self.about) >= _AUTOMATIC]
+            speaking = [n for n in speaking if self._may_rest_on(n)]
         elif self.denies:
             return []  # what a bare "no" denies may stand nowhere
         else:  # a bare "yes" says all that was asked, in whatever words the passage has it
