@@ -21,7 +21,8 @@ from pathlib import Path
 
 from machine import machine
 from seriatim.documents.document import Document
-from seriatim.evaluation.metrics import f1, first_letter
+from seriatim.evaluation.choices import first_letter
+from seriatim.evaluation.metrics import f1
 from seriatim.models.generator import Generator, Message
 from seriatim.models.opening import open_generator
 from seriatim.retrieval.library import Library

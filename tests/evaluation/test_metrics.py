@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.evaluation.metrics import f1, first_letter, normalized
+from seriatim.evaluation.metrics import exact_match, f1, normalized
 
 texts = st.text(alphabet=string.ascii_letters + string.punctuation + "  \n", max_size=40)
 
@@ -52,6 +52,6 @@ def test_another_reference_never_lowers_f1(prediction: str, references: list[str
     assert f1(prediction, [*references, other]) >= f1(prediction, references)
 
 
-@pytest.mark.parametrize(("text", "letter"), [("(C) the ship", "C"), ("Answer: B", "A"), ("none", None), ("", None)])
-def test_the_first_letter_decides(text: str, letter: str | None) -> None:
-    assert first_letter(text) == letter
+def test_an_exact_match_is_one_of_the_references_normalised() -> None:
+    assert exact_match("The Pequod.", ["a ship", "pequod"])
+    assert not exact_match("the ship Pequod", ["a ship", "pequod"])

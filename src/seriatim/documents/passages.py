@@ -108,7 +108,7 @@ def _equal_groups(text: str, size: int) -> Iterator[list[_Unit]]:
 
     A character that makes several tokens is never divided: a cut that would fall inside it moves to its end.
     """
-    starts, ids = _tokens(text)
+    starts, ids = located_tokens(text)
     first = 0
     while first < len(ids):
         last = min(first + size, len(ids))
@@ -120,7 +120,7 @@ def _equal_groups(text: str, size: int) -> Iterator[list[_Unit]]:
         first = last
 
 
-def _tokens(text: str) -> tuple[list[int], list[int]]:
+def located_tokens(text: str) -> tuple[list[int], list[int]]:
     """Where each token of `text` starts, and its id; runs of white space count as one space, as everywhere."""
     is_space = np.fromiter((character.isspace() for character in text), dtype=bool, count=len(text))
     kept = np.flatnonzero(~is_space | ~np.concatenate(([False], is_space[:-1])))

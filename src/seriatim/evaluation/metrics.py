@@ -19,9 +19,9 @@ def f1(prediction: str, references: Iterable[str]) -> float:
     return max((_f1(normalized(prediction).split(), normalized(each).split()) for each in references), default=0.0)
 
 
-def first_letter(text: str, letters: str = "ABCD") -> str | None:
-    """The first of `letters` in `text`: how L-Eval reads a multiple-choice answer."""
-    return next((character for character in text if character in letters), None)
+def exact_match(prediction: str, references: Iterable[str]) -> bool:
+    """Whether `prediction` is one of `references`, both normalised."""
+    return normalized(prediction) in {normalized(each) for each in references}
 
 
 def _f1(predicted: list[str], reference: list[str]) -> float:

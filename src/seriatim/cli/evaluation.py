@@ -1,0 +1,215 @@
+"""`seriatim eval`: run tasks, score predictions, compare and plot runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from seriatim.cli.scope import EffortOption, JsonOption
+
+if TYPE_CHECKING:
+    from seriatim.cli.progress import Update
+    from seriatim.evaluation.comparison import Compared
+    from seriatim.evaluation.datasets import Dataset
+    from seriatim.evaluation.records import Run
+    from seriatim.evaluation.tasks import Task
+
+app = typer.Typer(help="Judge retrieval and readers on long-document benchmarks.", no_args_is_help=True)
+
+Order = Literal["document", "relevance", "reversed", "shuffled", "ends", "full", "closed"]
+RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.", show_default=False)]
+TaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="See: seriatim eval list.", show_default=False)]
+
+
+def _budgets(value: str) -> str:
+    """A comma-separated list of whole numbers, checked while the command line is read."""
+    for each in value.split(","):
+        if not each.strip().isdecimal() or int(each) < 1:
+            raise typer.BadParameter(f"{each.strip() or 'nothing'!s} is no budget; give whole numbers like 512,1024")
+    return value
+
+
+@app.command("list")
+def list_tasks(json: JsonOption = False) -> None:
+    """List the tasks and the orders, with what each is."""
+    from seriatim.cli.printing import print_json
+    from seriatim.evaluation.arms import ABOUT
+    from seriatim.evaluation.tasks import TASKS
+
+    if json:
+        tasks = [{"task": t.name, "metric": t.metric, "about": t.about, "file": t.file} for t in TASKS.values()]
+        print_json({"tasks": tasks, "orders": dict(ABOUT)})
+        return
+    print("Tasks (∞Bench's come from the hub; the others from --data, L-Eval's JSONL files):")
+    for task in TASKS.values():
+        print(f"  {task.name:18}{task.metric:10}{task.about}")
+    print("\nOrders:")
+    for order, about in ABOUT.items():
+        print(f"  {order:18}{about}")
+
+
+@app.command()
+def run(
+    task: TaskOption,
+    reader: Annotated[
+        str,
+        typer.Option("--reader", metavar="MODEL", help="As --model of ask; none: judge the passages alone."),
+    ] = "none",
+    order: Annotated[
+        Order, typer.Option("--order", help="What the reader sees; see: seriatim eval list.")
+    ] = "document",
+    tokens: Annotated[
+        str, typer.Option("--tokens", metavar="N,N,…", callback=_budgets, help="Budgets of passages.")
+    ] = "1024",
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="L", min=1, help="So many questions.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Draws the questions, and shuffles.")] = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="The task's JSONL file, or its folder.", show_default=False),
+    ] = None,
+    effort: EffortOption = "balanced",
+    passages: Annotated[
+        Literal["sentences", "tokens"],
+        typer.Option("--passages", help="Whole sentences, or exactly 128 tokens as in the paper."),
+    ] = "sentences",
+    stitch: Annotated[
+        int | None,
+        typer.Option("--stitch", metavar="WORDS", min=1, help="Join documents to so many words.", show_default=False),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", metavar="DIR", help="Where the run is kept [runs/TASK-READER-ORDER].", show_default=False
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask a task's questions; the same command goes on with a run that was stopped."""
+    from seriatim.cli.printing import print_json
+    from seriatim.cli.progress import progress_bar
+    from seriatim.evaluation import runs
+    from seriatim.evaluation.summary import summary
+    from seriatim.evaluation.tasks import find_task
+    from seriatim.models.opening import open_generator
+
+    found = find_task(task)
+    path = folder or Path("runs") / f"{task}-{Path(reader).stem.replace(':', '')}-{order}"
+    budgets = tuple(int(each) for each in tokens.split(","))
+    plan = runs.Plan(found, order, budgets, effort, passages, limit, seed, stitch)
+    with progress_bar("Asking") as update:
+        dataset = _dataset(found, data, update)
+        identity = "none" if reader == "none" else runs.reader_identity(reader)
+        model = None if reader == "none" else open_generator(reader, passage_tokens=max(budgets), progress=update)
+        try:
+            made = runs.run(plan, dataset, model, identity, path, update)
+        finally:
+            if model:
+                model.close()
+    if json:
+        print_json(summary(made))
+    else:
+        _show_summary(made)
+
+
+def _dataset(task: "Task", data: Path | None, update: "Update") -> "Dataset":
+    from seriatim.errors import UsageError
+    from seriatim.evaluation.datasets import read_dataset
+    from seriatim.evaluation.hub import fetched
+
+    if data is not None:
+        return read_dataset(task, data)
+    if task.form != "infinitebench":
+        raise UsageError(f"{task.name} needs --data: a folder with L-Eval's {task.file}, or a JSONL file of its form")
+    return read_dataset(task, fetched(task, update))
+
+
+def _show_summary(run: "Run") -> None:
+    from seriatim.evaluation.summary import summary
+
+    print(f"{'tokens':>8} {'n':>5} {'score':>7} {'95%':>13} {'strict':>7} {'coverage':>9} {'prompt':>7} {'seconds':>8}")
+    for line in summary(run)["budgets"]:
+        score, strict, coverage = (_figure(line[name]) for name in ("score", "strict_score", "coverage"))
+        low, high = (_figure(each) for each in line["interval_95"] or (None, None))
+        print(
+            f"{line['tokens']:>8,} {line['n']:>5} {score:>7} {low + '–' + high:>13} {strict:>7} {coverage:>9} "
+            f"{_figure(line['prompt_tokens'], 0):>7} {_figure(line['seconds'], 2):>8}"
+        )
+    print(f"\n{run.path}")
+
+
+def _figure(value: float | None, digits: int = 1) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+@app.command()
+def score(
+    task: TaskOption,
+    predictions: Annotated[
+        Path,
+        typer.Option(
+            "--predictions", metavar="FILE", help="JSONL with prediction and ground_truth.", show_default=False
+        ),
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Score a file of predictions as the benchmark does."""
+    from seriatim.cli.printing import print_json
+    from seriatim.evaluation.predictions import score_predictions
+    from seriatim.evaluation.tasks import find_task
+
+    scored = score_predictions(find_task(task), predictions)
+    if json:
+        print_json(scored.to_dict())
+    else:
+        print(
+            f"{scored.task}: {scored.metric} {scored.score:.4f}, strictly read {scored.strict_score:.4f}, n {scored.n}"
+        )
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run's folder.", show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another's.", show_default=False)],
+    by: Annotated[
+        Literal["score", "strict_score", "coverage"], typer.Option("--by", help="What of each question counts.")
+    ] = "score",
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of the bootstrap.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Compare two runs question by question: A less B, with paired statistics."""
+    from seriatim.cli.printing import print_json
+    from seriatim.evaluation import comparison
+    from seriatim.evaluation.records import read_run
+
+    first, second = read_run(a), read_run(b)
+    compared = comparison.compare(first, second, by, seed)
+    if json:
+        print_json(comparison.to_dict(first, second, by, compared))
+        return
+    print(f"{'tokens':>8} {'n':>5} {'A':>7} {'B':>7} {'A - B':>7} {'95%':>15} {'p':>7} {'Holm':>7}")
+    for each in compared:
+        _show_compared(each)
+
+
+def _show_compared(each: "Compared") -> None:
+    low, high = each.interval_95
+    tokens = f"{each.tokens_a:,}" if each.tokens_a == each.tokens_b else f"{each.tokens_a:,}/{each.tokens_b:,}"
+    print(
+        f"{tokens:>8} {each.n:>5} {each.a:>7.2f} {each.b:>7.2f} {each.difference:>+7.2f} "
+        f"{f'{low:+.2f} to {high:+.2f}':>15} {each.p:>7.4f} {each.p_holm:>7.4f}"
+    )
+
+
+@app.command()
+def plot(
+    runs: RunsArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the plots go.")] = Path("."),
+) -> None:
+    """Draw score, coverage and cost of runs against tokens, as SVG and PNG."""
+    from seriatim.evaluation.plots import draw
+    from seriatim.evaluation.records import read_run
+
+    for file in draw([read_run(path) for path in runs], out):
+        print(file)

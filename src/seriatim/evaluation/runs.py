@@ -1,0 +1,212 @@
+"""Put a task's questions to a reader, over passages in the order of one arm, at several budgets.
+
+Main path: `run` → for each question and budget not asked yet: `_context` → `_generation` → a row.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import seriatim
+from seriatim.documents.document import Document
+from seriatim.documents.passages import Splitting
+from seriatim.errors import ModelError, UsageError
+from seriatim.evaluation import cache, records
+from seriatim.evaluation.arms import Arm, arranged, as_text, middle_truncated
+from seriatim.evaluation.coverage import coverage, stands_in
+from seriatim.evaluation.datasets import Dataset
+from seriatim.evaluation.tasks import PROMPT_VERSION, SYSTEM, Question, Task
+from seriatim.home import home
+from seriatim.machine import cores
+from seriatim.models.generator import Generator, Message
+from seriatim.models.opening import reader_path
+from seriatim.retrieval.context import Ranked
+from seriatim.retrieval.library import Library
+from seriatim.retrieval.ranking import Effort
+from seriatim.sampling import GREEDY
+
+Progress = Callable[[str, int, int], None]
+
+CLOSED_BOOK_TOKENS = 0
+_LAYOUT_TOKENS = 64  # what a chat template adds
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run asks. `tokens` are the budgets of passages; the documents are joined to at least `stitch_words`
+    words each where that is given."""
+
+    task: Task
+    arm: Arm
+    tokens: tuple[int, ...]
+    effort: Effort = "balanced"
+    splitting: Splitting = "sentences"
+    limit: int | None = None
+    seed: int = 0
+    stitch_words: int | None = None
+
+
+def run(
+    plan: Plan, dataset: Dataset, reader: Generator | None, identity: str, path: Path, progress: Progress | None = None
+) -> records.Run:
+    """Ask what the run in the folder `path` has not asked yet, a row a question and budget.
+
+    Without a `reader` only the passages are judged. `identity` tells the reader from every other one. A run that was
+    stopped, even killed, goes on where it was. Raises as `records.opened` does, and `ModelError` where the reader
+    fails; what was asked until then is kept.
+    """
+    if reader is None and plan.arm in ("full", "closed"):
+        raise UsageError(f"without a reader there is nothing to judge in the arm {plan.arm}; name one with --reader")
+    drawn = dataset.draw(plan.limit, plan.seed)
+    if plan.stitch_words:
+        drawn = drawn.stitch(plan.stitch_words)
+    budgets = (CLOSED_BOOK_TOKENS,) if plan.arm == "closed" else tuple(sorted(set(plan.tokens)))
+    wanted = [(question, tokens) for tokens in budgets for question in drawn.questions]
+    with (
+        records.opened(path, _settings(plan, dataset, reader, identity)) as (rows, file),
+        _library(plan, drawn) as kept,
+    ):
+        done = {(row["question_id"], row["tokens"]) for row in rows}
+        missing = [(question, tokens) for question, tokens in wanted if (question.id, tokens) not in done]
+        started = time.monotonic()
+        for number, (question, tokens) in enumerate(missing):
+            row = _ask(plan, question, tokens, drawn.documents[question.document], reader, identity, kept)
+            records.append(file, row)
+            if progress:
+                progress(_left(started, number + 1, len(missing)), len(wanted) - len(missing) + number + 1, len(wanted))
+    return records.read_run(path)
+
+
+def reader_identity(model: str) -> str:
+    """What tells a reader from every other: an address, or a file's name, size and time (a folder's files')."""
+    if "://" in model:
+        return model
+    path = reader_path(model)
+    files = sorted(path.glob("*")) if path.is_dir() else [path]
+    try:
+        return " ".join(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: str) -> dict[str, Any]:
+    return {
+        "task": plan.task.name, "metric": plan.task.metric, "order": plan.arm, "reader": reader and reader.name,
+        "reader_identity": identity, "effort": plan.effort, "splitting": plan.splitting, "seed": plan.seed,
+        "stitch_words": plan.stitch_words, "data_sha256": dataset.sha256, "prompt_version": PROMPT_VERSION,
+        "system": SYSTEM, "prompt": plan.task.prompt, "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY),
+        "seriatim": seriatim.__version__, "limit": plan.limit, "tokens": list(plan.tokens),
+        "machine": {"system": platform.platform(), "cores": cores(), "python": platform.python_version()},
+    }  # fmt: skip
+
+
+@contextmanager
+def _library(plan: Plan, dataset: Dataset) -> Iterator[Library]:
+    """A library with the documents, kept from one run to the next, since its dense vectors took time to make."""
+    address = cache.key_of(
+        {
+            "data": dataset.sha256,
+            "splitting": plan.splitting,
+            "stitch": plan.stitch_words,
+            "seriatim": seriatim.__version__,
+        }
+    )
+    with Library(home() / "cache" / "evaluation" / address[:16], splitting=plan.splitting) as library:
+        held = {info.name for info in library.documents()}
+        for name, text in dataset.documents.items():
+            if name not in held:
+                library.add_document(Document(name, text, name))
+        yield library
+
+
+def _ask(
+    plan: Plan,
+    question: Question,
+    tokens: int,
+    document: str,
+    reader: Generator | None,
+    identity: str,
+    library: Library,
+) -> records.Row:
+    started = time.perf_counter()
+    passages, text = _context(plan, question, tokens, document, reader, library)
+    retrieve_s = time.perf_counter() - started
+    row: records.Row = {
+        "question_id": question.id, "document": question.document, "tokens": tokens,
+        "context_tokens": sum(each.passage.tokens for each in passages),
+        "passages": [[each.passage.index, each.rank] for each in passages],
+        "references": list(question.references),
+        "coverage": _coverage(plan, question, document, text), "retrieve_s": retrieve_s,
+    }  # fmt: skip
+    if reader is None:
+        return row
+    generation, cached = _generation(plan.task.messages(question, text), plan.task.max_tokens, reader, identity)
+    prediction = generation["prediction"]
+    return row | generation | {
+        "cached": cached,
+        "score": plan.task.score(prediction, question.references),
+        "strict_score": plan.task.strict(prediction, question.references),
+    }  # fmt: skip
+
+
+def _context(
+    plan: Plan, question: Question, tokens: int, document: str, reader: Generator | None, library: Library
+) -> tuple[Sequence[Ranked], str]:
+    """The passages in the order of the arm, and the text that the reader sees."""
+    if plan.arm == "closed":
+        return (), ""
+    if plan.arm == "full":
+        return (), _that_fits(plan, question, middle_truncated(document, tokens), reader)
+    found = library.search(
+        question.text, documents=[question.document], tokens=tokens, order="relevance", effort=plan.effort
+    )
+    passages = arranged(found.passages, plan.arm, f"{plan.seed}/{question.id}")
+    return passages, as_text(passages)
+
+
+def _that_fits(plan: Plan, question: Question, text: str, reader: Generator | None) -> str:
+    """`text`, shortened in the middle as far as the reader's own tokens and context call for."""
+    room = reader.context_tokens - plan.task.max_tokens - _LAYOUT_TOKENS if reader else 0
+    while reader and text:
+        needed = sum(reader.count_tokens(message.content) for message in plan.task.messages(question, text))
+        if needed <= room:
+            break
+        half = int(len(text) * min(0.99, room / needed)) // 2
+        text = text[:half] + text[len(text) - half :]
+    return text
+
+
+def _coverage(plan: Plan, question: Question, document: str, text: str) -> float | None:
+    """The evidence in `text`; None where no right answer stands in the document, or it is the letter of a choice."""
+    standing = [] if plan.task.metric == "accuracy" else [a for a in question.references if stands_in(a, document)]
+    return max((coverage(answer, text) for answer in standing), default=None)
+
+
+def _generation(
+    messages: Sequence[Message], max_tokens: int, reader: Generator, identity: str
+) -> tuple[dict[str, Any], bool]:
+    """The reader's answer with its tokens and seconds, and whether it was kept from an earlier time."""
+    key = cache.key_of(
+        {"reader": identity, "messages": [asdict(each) for each in messages], "max_tokens": max_tokens,
+         "sampling": asdict(GREEDY)}
+    )  # fmt: skip
+    if kept := cache.kept(key):
+        return kept, True
+    pieces = list(reader.stream(messages, max_tokens=max_tokens, sampling=GREEDY))
+    usage = pieces[-1].usage
+    generation = {
+        "prediction": "".join(piece.text for piece in pieces if not piece.reasoning),
+        "prompt_tokens": usage and usage.prompt_tokens, "completion_tokens": usage and usage.completion_tokens,
+        "prefill_s": usage and usage.prefill_s, "generate_s": usage and usage.decode_s,
+    }  # fmt: skip
+    cache.keep(key, generation)
+    return generation, False
+
+
+def _left(started: float, done: int, count: int) -> str:
+    seconds = (time.monotonic() - started) / done * (count - done)
+    return f"about {seconds / 60:,.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
