@@ -1,0 +1,104 @@
+"""Does document order help a small reader? Document against relevance order and closed book, and the other orders.
+
+Protocol, fixed before any answer was looked at: reader qwen2.5-coder-1.5b (Q4_K_M), temperature 0, at most 40 tokens,
+the prompts of ∞Bench; all questions of the given L-Eval files that can be scored without a judge; effort balanced,
+whole sentences; budgets of 512, 1,024 and 2,048 tokens. What counts is document less relevance order, at each budget of
+each task: paired bootstrap over documents, McNemar's exact test for choices, Holm over the budgets of a task.
+"stitched" is natural_question with its documents joined to at least 60,000 words, which no context of this reader
+holds. The orders reversed, shuffled and ends are asked at 1,024 tokens on the two tasks of choices, and there too
+document order on passages of exactly 128 tokens. Runs are taken up where they stopped.
+
+    python benchmarks/order_experiment.py --data LEVAL_FOLDER --out benchmarks/results/order_experiment.json
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from machine import machine
+from seriatim.evaluation.comparison import compare, to_dict
+from seriatim.evaluation.datasets import read_dataset
+from seriatim.evaluation.plots import draw
+from seriatim.evaluation.records import Run, read_run
+from seriatim.evaluation.runs import Plan, reader_identity, run
+from seriatim.evaluation.summary import summary
+from seriatim.evaluation.tasks import find_task
+from seriatim.models.opening import open_generator
+
+READER = "qwen2.5-coder-1.5b"
+BUDGETS = (512, 1024, 2048)
+CHOICES, ANSWERS = ("quality", "tpo"), ("natural_question", "multidoc_qa")
+STITCH_WORDS = 60_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with L-Eval's .jsonl files")
+    parser.add_argument("--runs", type=Path, default=Path("runs/order"), help="where the runs are kept")
+    parser.add_argument("--out", type=Path, required=True, help="the JSON file of the results")
+    parser.add_argument("--plots", type=Path, default=Path("docs"), help="where the plots go")
+    parser.add_argument("--only-summary", action="store_true", help="ask nothing; sum up what was asked")
+    options = parser.parse_args()
+    if not options.only_summary:
+        reader, identity = open_generator(READER, passage_tokens=max(BUDGETS)), reader_identity(READER)
+        for name, plan in plans():
+            dataset = read_dataset(plan.task, options.data)
+            run(plan, dataset, reader, identity, options.runs / name, _progress(name))
+        reader.close()
+    made = {name: read_run(options.runs / name) for name, _ in plans() if (options.runs / name / "rows.jsonl").exists()}
+    _write(options.out, made)
+    for task in (*CHOICES, *ANSWERS, "stitched"):
+        runs = [made[name] for arm in ("document", "relevance", "closed") if (name := f"{task}-{arm}") in made]
+        if runs:
+            draw(runs, options.plots / ("stitched" if task == "stitched" else "order"))
+
+
+def plans() -> Iterator[tuple[str, Plan]]:
+    """The runs by name, those that the question needs first."""
+    for task in (*CHOICES, *ANSWERS):
+        yield f"{task}-closed", Plan(find_task(task), "closed", BUDGETS)
+    for tokens in (1024, 512, 2048):  # so that a stopped experiment has whole points
+        for task in (*CHOICES, *ANSWERS):
+            for arm in ("document", "relevance"):
+                yield f"{task}-{arm}", Plan(find_task(task), arm, (tokens,))
+    for arm in ("document", "relevance"):
+        yield f"stitched-{arm}", Plan(find_task("natural_question"), arm, BUDGETS, stitch_words=STITCH_WORDS)
+    for task in CHOICES:
+        for arm in ("reversed", "shuffled", "ends"):
+            yield f"{task}-{arm}", Plan(find_task(task), arm, (1024,))
+        yield f"{task}-document-128", Plan(find_task(task), "document", (1024,), splitting="tokens")
+
+
+def _write(file: Path, made: dict[str, Run]) -> None:
+    pairs = [
+        (f"{task}-{other}", f"{task}-{base}")
+        for task in (*CHOICES, *ANSWERS, "stitched")
+        for other, base in (
+            ("document", "relevance"), ("document", "closed"), ("relevance", "closed"), ("reversed", "relevance"),
+            ("shuffled", "relevance"), ("ends", "relevance"), ("document", "document-128"),
+        )
+    ]  # fmt: skip
+    result = {
+        "command": " ".join(["python", *sys.argv]),
+        "machine": machine(),
+        "runs": {name: summary(each) | {"run": name} for name, each in made.items()},
+        "comparisons": [
+            to_dict(made[a], made[b], "score", compare(made[a], made[b])) | {"a": a, "b": b}
+            for a, b in pairs
+            if a in made and b in made
+        ],
+    }
+    file.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _progress(name: str) -> Callable[[str, int, int], None]:
+    def update(left: str, done: int, total: int) -> None:
+        print(f"{name}: {done} of {total}, {left}", flush=True)
+
+    return update
+
+
+if __name__ == "__main__":
+    main()
