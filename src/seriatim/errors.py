@@ -19,3 +19,7 @@ class LibraryError(SeriatimError):
 
 class ModelError(SeriatimError):
     """A model that cannot be found, fetched, loaded or reached."""
+
+
+class TrainingError(SeriatimError):
+    """A training run that cannot begin or go on."""

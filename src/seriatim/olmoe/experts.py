@@ -4,10 +4,10 @@ Shapes: N tokens, K experts a token, A = N·K assignments, E experts, D hidden s
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seriatim.olmoe.config import OlmoeConfig
+from seriatim.olmoe.grouped import grouped_swiglu
 from seriatim.olmoe.router import Routing
 
 
@@ -24,13 +24,10 @@ class Experts(nn.Module):
         """The weighted sum of each token's experts, [N, D]."""
         experts_per_token = routing.experts_NK.shape[1]
         experts_A, order_A = routing.experts_NK.flatten().sort(stable=True)
-        tokens_A = order_A // experts_per_token
+        counts_E = experts_A.bincount(minlength=self.gate_up_proj.shape[0])
+        rows_AD = hidden_ND[order_A // experts_per_token]
         weights_A = routing.weights_NK.flatten()[order_A]
-        hit, counts = experts_A.unique_consecutive(return_counts=True)
-        inputs_AD = hidden_ND[tokens_A].split(counts.tolist())
-        outputs_AD = torch.cat([self._expert(e, group) for e, group in zip(hit.tolist(), inputs_AD, strict=True)])
-        return torch.zeros_like(hidden_ND).index_add(0, tokens_A, outputs_AD * weights_A[:, None])
-
-    def _expert(self, expert: int, hidden_ND: Tensor) -> Tensor:
-        gate_NF, up_NF = F.linear(hidden_ND, self.gate_up_proj[expert]).chunk(2, dim=-1)
-        return F.linear(F.silu(gate_NF) * up_NF, self.down_proj[expert])
+        outputs_AD = grouped_swiglu(rows_AD, weights_A, self.gate_up_proj, self.down_proj, counts_E)
+        # Back to the tokens' own order, each token's experts side by side, and summed there.
+        place_A = torch.empty_like(order_A).scatter_(0, order_A, torch.arange(len(order_A), device=order_A.device))
+        return outputs_AD[place_A].unflatten(0, (-1, experts_per_token)).sum(1)

@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 """Called with the tensors of the module that are done, and how many there are."""
 
 
-class _Weights:
+class Weights:
     """A model's weights as a `Source`."""
 
     def __init__(self, model: Olmoe) -> None:
@@ -60,7 +60,7 @@ def save(
     """
     if not isinstance(model, Olmoe):
         raise ModelError("only a float32 model can be saved as a checkpoint: load it with dtype float32")
-    write_checkpoint(_Weights(model), path, dtype=dtype, shard_bytes=shard_bytes, companions=companions(tokenizer))
+    write_checkpoint(Weights(model), path, dtype=dtype, shard_bytes=shard_bytes, companions=companions(tokenizer))
 
 
 def companions(folder: str | Path | None) -> Callable[[Path], None]:

@@ -1,0 +1,96 @@
+"""Grouped SwiGLU: rows sorted by expert through each expert's weights, with a backward of its own.
+
+Autograd over a loop of experts makes a whole zero gradient of the stacked weights for every expert, and a node for
+every small product; here each product writes straight into its place.
+
+Shapes: A rows (assignments, sorted by expert), E experts, D hidden size, F expert width.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def grouped_swiglu(
+    rows_AD: Tensor, weights_A: Tensor, gate_up_EGD: Tensor, down_EDF: Tensor, counts_E: Tensor
+) -> Tensor:
+    """`weight · down(silu(gate(row)) · up(row))` of each row by its expert, [A, D].
+
+    The first `counts_E[0]` rows are expert 0's, and so on; gate rows stand before up rows in `gate_up_EGD` (G = 2F).
+    """
+    if rows_AD.is_cuda:
+        return _on_gpu(rows_AD, weights_A, gate_up_EGD, down_EDF, counts_E)
+    return _Grouped.apply(rows_AD, weights_A, gate_up_EGD, down_EDF, counts_E.tolist())
+
+
+def _on_gpu(rows_AD: Tensor, weights_A: Tensor, gate_up_EGD: Tensor, down_EDF: Tensor, counts_E: Tensor) -> Tensor:
+    """By PyTorch's grouped matrix product, one kernel for all experts."""
+    offsets_E = counts_E.cumsum(0, dtype=torch.int32)
+    both_AG = F.grouped_mm(rows_AD, gate_up_EGD.transpose(-1, -2), offs=offsets_E)
+    gate_AF, up_AF = both_AG.chunk(2, dim=-1)
+    hidden_AF = F.silu(gate_AF) * up_AF * weights_A[:, None].to(both_AG.dtype)
+    return F.grouped_mm(hidden_AF, down_EDF.transpose(-1, -2), offs=offsets_E)
+
+
+class _Grouped(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, rows_AD: Tensor, weights_A: Tensor, gate_up_EGD: Tensor, down_EDF: Tensor, counts: list[int]
+    ) -> Tensor:
+        both_AG = rows_AD.new_empty(rows_AD.shape[0], gate_up_EGD.shape[1])
+        for e, span in _spans(counts):
+            torch.mm(rows_AD[span], gate_up_EGD[e].t(), out=both_AG[span])
+        gate_AF, up_AF = both_AG.chunk(2, dim=-1)
+        hidden_AF = F.silu(gate_AF).mul_(up_AF).mul_(weights_A[:, None])
+        out_AD = torch.empty_like(rows_AD)
+        for e, span in _spans(counts):
+            torch.mm(hidden_AF[span], down_EDF[e].t(), out=out_AD[span])
+        ctx.save_for_backward(rows_AD, weights_A, gate_up_EGD, down_EDF, both_AG)
+        ctx.counts = counts
+        return out_AD
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_AD: Tensor) -> tuple[Tensor | None, ...]:
+        rows_AD, weights_A, gate_up_EGD, down_EDF, both_AG = ctx.saved_tensors
+        grad_AD = grad_AD.contiguous()
+        gate_AF, up_AF = both_AG.chunk(2, dim=-1)
+        sigmoid_AF = gate_AF.sigmoid()
+        silu_AF = gate_AF * sigmoid_AF
+        unweighted_AF = silu_AF * up_AF
+        hidden_AF = unweighted_AF * weights_A[:, None]
+        grad_hidden_AF = torch.empty_like(hidden_AF)
+        grad_down_EDF = torch.empty_like(down_EDF)
+        for e, span in _spans(ctx.counts, grad_down_EDF):
+            torch.mm(grad_AD[span], down_EDF[e], out=grad_hidden_AF[span])
+            torch.mm(grad_AD[span].t(), hidden_AF[span], out=grad_down_EDF[e])
+        grad_weights_A = (grad_hidden_AF * unweighted_AF).sum(-1)
+        grad_hidden_AF.mul_(weights_A[:, None])
+        grad_both_AG = torch.empty_like(both_AG)
+        grad_gate_AF, grad_up_AF = grad_both_AG.chunk(2, dim=-1)
+        torch.mul(grad_hidden_AF, silu_AF, out=grad_up_AF)
+        # silu'(x) = s (1 + x (1 - s)), s = sigmoid(x)
+        slope_AF = (1 - sigmoid_AF).mul_(gate_AF).add_(1).mul_(sigmoid_AF)
+        torch.mul(grad_hidden_AF.mul_(up_AF), slope_AF, out=grad_gate_AF)
+        grad_rows_AD = torch.empty_like(rows_AD)
+        grad_gate_up_EGD = torch.empty_like(gate_up_EGD)
+        for e, span in _spans(ctx.counts, grad_gate_up_EGD):
+            torch.mm(grad_both_AG[span], gate_up_EGD[e], out=grad_rows_AD[span])
+            torch.mm(grad_both_AG[span].t(), rows_AD[span], out=grad_gate_up_EGD[e])
+        return grad_rows_AD, grad_weights_A, grad_gate_up_EGD, grad_down_EDF, None
+
+
+def _spans(counts: list[int], gradient: Tensor | None = None) -> list[tuple[int, slice]]:
+    """Each expert that has rows, and where they are; of the others the `gradient` is set to 0."""
+    spans = []
+    start = 0
+    for e, count in enumerate(counts):
+        if count:
+            spans.append((e, slice(start, start + count)))
+        elif gradient is not None:
+            gradient[e].zero_()
+        start += count
+    return spans

@@ -1,0 +1,1 @@
+"""Training OLMoE: data, the loop, parallelism, recipes."""

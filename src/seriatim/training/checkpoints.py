@@ -1,0 +1,109 @@
+"""A run's checkpoints: Hugging Face folders with the training state beside the weights, each whole or not there.
+
+RUN/checkpoints/step-0000100/{model.safetensors, config.json, tokenizer.json, training.json, optimizer.safetensors}
+RUN/last → the newest
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.optim import Optimizer
+
+from seriatim.errors import TrainingError
+from seriatim.olmoe.checkpoint import Checkpoint
+from seriatim.olmoe.model import Olmoe
+from seriatim.olmoe.names import table
+from seriatim.olmoe.saving import Weights, companions, write_checkpoint
+from seriatim.olmoe.tensor_file import Piece, write_tensors
+
+STATE_FILE, OPTIMIZER_FILE = "training.json", "optimizer.safetensors"
+FORMAT = 1
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def newest(run: Path) -> Path | None:
+    """The newest checkpoint of a run; None before the first."""
+    found = sorted((run / "checkpoints").glob("step-*"))
+    return found[-1] if found else None
+
+
+def keep(run: Path, step: int, model: Olmoe, optimizer: Optimizer, *, tokenizer: Path, most: int) -> Path:
+    """Keep the state after `step` steps; of the checkpoints before it the last `most - 1` stay. Returns its folder.
+
+    `tokenizer` is the folder that the tokenizer's files are copied from. Raises `ModelError` where it cannot be written;
+    the checkpoints before it are as they were.
+    """
+    folder = run / "checkpoints" / f"step-{step:07}"
+    if not folder.exists():  # it does where a kill came between the checkpoint and its link
+        copy = companions(tokenizer)
+
+        def beside(target: Path) -> None:
+            copy(target)
+            write_tensors(target / OPTIMIZER_FILE, list(_pieces(model)), _moments(model, optimizer))
+            state = {"format": FORMAT, "step": step, "rng": torch.get_rng_state().numpy().tobytes().hex()}
+            (target / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
+
+        write_checkpoint(Weights(model), folder, dtype=torch.float32, companions=beside)
+    link(run, folder)
+    for old in sorted((run / "checkpoints").glob("step-*"))[:-most]:
+        shutil.rmtree(old)
+    return folder
+
+
+def restore(folder: Path, model: Olmoe, optimizer: Optimizer) -> int:
+    """Bring `model` and `optimizer` to the state in `folder`, to the bit; returns the step.
+
+    Raises `TrainingError` for a state that cannot be read, `ModelError` for weights that cannot.
+    """
+    try:
+        state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+        if state["format"] != FORMAT:
+            raise TrainingError(f"{folder} was made by another version of Seriatim; begin a new run")
+        load_weights(model, folder)
+        with safe_open(folder / OPTIMIZER_FILE, "pt") as held:
+            for name, parameter in model.named_parameters():
+                moments: dict[str, Tensor] = {each: held.get_tensor(f"{each}.{name}") for each in _MOMENTS}
+                optimizer.state[parameter] = {"step": torch.tensor(float(state["step"])), **moments}
+        torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["rng"]), dtype=torch.uint8))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise TrainingError(
+            f"the training state in {folder} cannot be read ({error}); remove that folder to go on from the one before"
+        ) from error
+    return int(state["step"])
+
+
+def load_weights(model: Olmoe, folder: Path) -> None:
+    """Copy the weights of a checkpoint into `model`. Raises `TrainingError` where the shapes differ."""
+    checkpoint = Checkpoint(folder)
+    ours, theirs = table(model.config), table(checkpoint.config)
+    if {name: row.shape for name, row in ours.items()} != {name: row.shape for name, row in theirs.items()}:
+        raise TrainingError(f"the model in {folder} has another shape than the settings give")
+    with torch.no_grad():
+        for name in ours:
+            model.get_parameter(name).copy_(checkpoint.tensor(name))
+
+
+def link(run: Path, folder: Path) -> None:
+    """Let `run/last` be `folder`, in one step."""
+    new = run / ".last.new"
+    new.unlink(missing_ok=True)
+    new.symlink_to(folder.relative_to(run))
+    os.replace(new, run / "last")
+
+
+def _pieces(model: Olmoe) -> Iterator[Piece]:
+    for name, parameter in model.named_parameters():
+        for moment in _MOMENTS:
+            yield Piece(f"{moment}.{name}", tuple(parameter.shape), torch.float32)
+
+
+def _moments(model: Olmoe, optimizer: Optimizer) -> Iterator[Tensor]:
+    for parameter in model.parameters():
+        for moment in _MOMENTS:
+            yield optimizer.state[parameter][moment]

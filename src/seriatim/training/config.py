@@ -1,0 +1,188 @@
+"""A training run's settings, as its TOML file gives them: one dataclass a table.
+
+The defaults are OLMoE's recipe (arXiv 2409.02060, appendix B) wherever it does not depend on the size of the model.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from seriatim.errors import UsageError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """The shape of the model; names as in `config.json`. `vocab_size` 0 means that of the data's tokenizer.
+
+    `start` is a folder with a checkpoint to continue from; the shape is then the checkpoint's, and must not be given.
+    """
+
+    start: str = ""
+    vocab_size: int = 0
+    hidden_size: int = 0
+    intermediate_size: int = 0
+    num_hidden_layers: int = 0
+    num_attention_heads: int = 0
+    num_key_value_heads: int = 0
+    num_experts: int = 64
+    num_experts_per_tok: int = 8
+    rms_norm_eps: float = 1e-5
+    rope_theta: float = 10_000.0
+    norm_topk_prob: bool = False
+    clip_qkv: float = 0.0
+    tie_word_embeddings: bool = False
+    initializer_range: float = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings:
+    """Where tokens come from: `shards`, a folder that `seriatim train data` made, or `sources`, which are made into
+    one in the run's folder first, with a tokenizer of `vocab_size` trained on them or the file `tokenizer`. Paths are
+    relative to the TOML file. `validation` is the share of documents held out."""
+
+    shards: str = ""
+    sources: tuple[str, ...] = ()
+    tokenizer: str = ""
+    vocab_size: int = 0
+    sequence_length: int = 1024
+    validation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerSettings:
+    """AdamW, with decay on everything, norms and embeddings too."""
+
+    learning_rate: float = 4e-4
+    beta1: float = 0.9
+    beta2: float = 0.95
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    clip: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSettings:
+    """Linear warm-up over `warmup_steps`, a cosine down to `final_share` of the rate, then, over the last
+    `anneal_steps`, a line to zero."""
+
+    steps: int
+    warmup_steps: int = 0
+    anneal_steps: int = 0
+    final_share: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSettings:
+    """The auxiliary losses: their weights, and which form of each (see `olmoe.losses`)."""
+
+    balancing: float = 0.01
+    balancing_form: Literal["trained", "paper", "transformers"] = "trained"
+    z: float = 0.001
+    z_form: Literal["trained", "paper"] = "trained"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How the run goes: `batch_size` sequences a step, in `accumulate` parts; a checkpoint every `save_every` steps, of
+    which the last `keep` stay; held-out loss every `validate_every` steps (0: never)."""
+
+    batch_size: int = 8
+    accumulate: int = 1
+    seed: int = 0
+    precision: Precision = "auto"
+    save_every: int = 100
+    keep: int = 2
+    validate_every: int = 0
+    tensorboard: bool = False
+    wandb: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """All of a run's settings. `folder` is where the TOML file stood."""
+
+    model: ModelSettings
+    data: DataSettings
+    schedule: ScheduleSettings
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    folder: Path = field(default=Path(), compare=False)
+
+    def __post_init__(self) -> None:
+        for name, value, low in (
+            ("schedule.steps", self.schedule.steps, 1),
+            ("run.batch_size", self.run.batch_size, 1),
+            ("run.accumulate", self.run.accumulate, 1),
+            ("run.save_every", self.run.save_every, 1),
+            ("run.keep", self.run.keep, 1),
+            ("data.sequence_length", self.data.sequence_length, 2),
+            ("optimizer.eps", self.optimizer.eps, 0),
+            ("optimizer.learning_rate", self.optimizer.learning_rate, 0),
+        ):
+            if value < low:
+                raise UsageError(f"{name} = {value} must be at least {low}")
+        if self.run.batch_size % self.run.accumulate:
+            raise UsageError(
+                f"run.accumulate = {self.run.accumulate} must divide run.batch_size = {self.run.batch_size}"
+            )
+        if bool(self.data.shards) == bool(self.data.sources):
+            raise UsageError("the data are either data.shards, a folder of token shards, or data.sources, to make some")
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The settings in a TOML file. Raises `UsageError`, naming the key, for what is no such file or has a key or value
+    that is none."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the settings cannot be read from {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    try:
+        return _table(TrainConfig, table, "", {"folder": path.resolve().parent})
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _table(kind: type[T], table: Mapping[str, Any], where: str, given: Mapping[str, Any] | None = None) -> T:
+    """`table` as the dataclass `kind`; keys are checked by name, values by type."""
+    types = {name: each for name, each in get_type_hints(kind).items() if name not in (given or {})}
+    values = dict(given or {})
+    for key, value in table.items():
+        if key not in types:
+            near = get_close_matches(key, types, 1)
+            hint = f"; did you mean {where}{near[0]}?" if near else f"; known are {', '.join(types)}"
+            raise UsageError(f"{where}{key} is no setting{hint}")
+        values[key] = _value(types[key], value, f"{where}{key}")
+    for each in fields(kind):  # type: ignore[arg-type]
+        if each.name not in values and each.default is MISSING and each.default_factory is MISSING:
+            raise UsageError(f"{where}{each.name} is missing")
+    return kind(**values)
+
+
+def _value(kind: Any, value: Any, name: str) -> Any:
+    if is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise UsageError(f"{name} must be a table: [{name}]")
+        return _table(kind, value, f"{name}.")  # type: ignore[arg-type]
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise UsageError(f"{name} = {value!r} must be one of {', '.join(map(str, get_args(kind)))}")
+        return value
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise UsageError(f"{name} = {value!r} must be a list of strings")
+        return tuple(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+        raise UsageError(f"{name} = {value!r} must be {words[kind]}")
+    return value

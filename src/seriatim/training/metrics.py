@@ -1,0 +1,70 @@
+"""What a run tells about itself: a line of JSON a step, and TensorBoard or Weights & Biases where they are asked for."""
+
+import json
+from pathlib import Path
+from typing import Any, TextIO
+
+from seriatim.errors import UsageError
+from seriatim.training.config import TrainConfig
+
+FILE = "metrics.jsonl"
+
+
+class Metrics:
+    """Writes rows of a run's metrics. Rows at or after `step`, which a stopped run left, are taken out first."""
+
+    def __init__(self, run: Path, config: TrainConfig, step: int) -> None:
+        self._file: TextIO = _reopened(run / FILE, step)
+        self._tensorboard = _tensorboard(run) if config.run.tensorboard else None
+        self._wandb = _wandb(run, config) if config.run.wandb else None
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add the row of a step; lists stay in the file alone."""
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        scalars = {name: value for name, value in row.items() if isinstance(value, int | float)}
+        if self._tensorboard:
+            for name, value in scalars.items():
+                self._tensorboard.add_scalar(name, value, row["step"])
+        if self._wandb:
+            self._wandb.log(scalars, step=row["step"])
+
+    def close(self) -> None:
+        self._file.close()
+        if self._tensorboard:
+            self._tensorboard.close()
+        if self._wandb:
+            self._wandb.finish()
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """The rows of a run, in the order of its steps."""
+    return [json.loads(line) for line in (run / FILE).read_text(encoding="utf-8").splitlines()]
+
+
+def _reopened(file: Path, step: int) -> TextIO:
+    """`file`, to be appended to, with the whole rows before `step` only."""
+    kept = []
+    if file.exists():
+        text = file.read_text(encoding="utf-8")
+        kept = [line for line in text[: text.rfind("\n") + 1].splitlines() if json.loads(line)["step"] <= step]
+    new = file.with_name(f".{file.name}.new")
+    new.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    new.replace(file)
+    return file.open("a", encoding="utf-8")
+
+
+def _tensorboard(run: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("run.tensorboard needs the package tensorboard: pip install tensorboard") from error
+    return SummaryWriter(str(run / "tensorboard"))
+
+
+def _wandb(run: Path, config: TrainConfig) -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        raise UsageError("run.wandb needs the package wandb: pip install wandb") from error
+    return wandb.init(project=config.run.wandb, name=run.name, dir=str(run), resume="allow", id=run.name)

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from seriatim.errors import UsageError
+from seriatim.training.config import read_config
+
+WHOLE = """
+[model]
+hidden_size = 32
+[data]
+sources = ["a.txt"]
+[schedule]
+steps = 10
+[optimizer]
+learning_rate = 1
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "run.toml"
+    file.write_text(text)
+    return file
+
+
+def test_tables_become_settings_and_the_recipe_fills_the_rest(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, WHOLE))
+    assert config.model.hidden_size == 32
+    assert config.data.sources == ("a.txt",)
+    assert (config.optimizer.learning_rate, config.optimizer.beta2, config.optimizer.weight_decay) == (1.0, 0.95, 0.1)
+    assert (config.loss.balancing, config.loss.balancing_form, config.loss.z) == (0.01, "trained", 0.001)
+    assert config.folder == tmp_path.resolve()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("hidden_size", "hiden_size", "model.hiden_size is no setting; did you mean model.hidden_size?"),
+        ("[optimizer]", "[optimiser]", "optimiser is no setting; did you mean optimizer?"),
+        ("steps = 10", "", "schedule.steps is missing"),
+        ("steps = 10", "steps = 0", "schedule.steps = 0 must be at least 1"),
+        ("steps = 10", "steps = true", "schedule.steps = True must be a whole number"),
+        ("steps = 10", 'steps = "10"', "schedule.steps = '10' must be a whole number"),
+        ('["a.txt"]', '"a.txt"', "data.sources = 'a.txt' must be a list of strings"),
+        ('sources = ["a.txt"]', "", "the data are either"),
+        ("[model]\nhidden_size = 32", "model = 3", "model must be a table: [model]"),
+        ("[optimizer]", '[loss]\nz_form = "x"\n[optimizer]', "loss.z_form = 'x' must be one of trained, paper"),
+        ("[optimizer]", "[run]\naccumulate = 3\n[optimizer]", "must divide run.batch_size = 8"),
+        ("[schedule]", "[schedule", "is not TOML"),
+    ],
+)
+def test_a_setting_that_is_none_is_named(tmp_path: Path, old: str, new: str, told: str) -> None:
+    assert old in WHOLE
+    with pytest.raises(UsageError) as caught:
+        read_config(written(tmp_path, WHOLE.replace(old, new)))
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_config(tmp_path / "none.toml")
