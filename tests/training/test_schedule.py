@@ -1,3 +1,4 @@
+from itertools import pairwise
 from math import cos, pi
 
 import pytest
@@ -16,7 +17,7 @@ def test_the_recipe_in_small() -> None:
     assert rates[45] == pytest.approx(4e-5 + 3.6e-4 * (1 + cos(pi / 2)) / 2)
     assert rates[80] == pytest.approx(4e-5 * 20 / 21)
     assert rates[99] == pytest.approx(4e-5 / 21)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 @given(st.integers(1, 50), st.integers(0, 20), st.integers(0, 20))

@@ -51,7 +51,7 @@ def paper_balancing_loss(*, router_logits: Sequence[Tensor], experts_per_token: 
 def transformers_balancing_loss(*, router_logits: Sequence[Tensor], experts_per_token: int) -> Tensor:
     """As transformers computes it: f and P over the tokens of all layers together, then E Σ f P. K when even; layers
     that lean opposite ways cancel out (huggingface/transformers#43688)."""
-    pooled = torch.cat([logits_NE for logits_NE in router_logits])
+    pooled = torch.cat(list(router_logits))
     return _layer(pooled, experts_per_token) * experts_per_token
 
 

@@ -36,8 +36,8 @@ def newest(run: Path) -> Path | None:
 def keep(run: Path, step: int, model: Olmoe, optimizer: Optimizer, *, tokenizer: Path, most: int) -> Path:
     """Keep the state after `step` steps; of the checkpoints before it the last `most - 1` stay. Returns its folder.
 
-    `tokenizer` is the folder that the tokenizer's files are copied from. Raises `ModelError` where it cannot be written;
-    the checkpoints before it are as they were.
+    `tokenizer` is the folder that the tokenizer's files are copied from. Raises `ModelError` where it cannot be
+    written; the checkpoints before it are as they were.
     """
     folder = run / "checkpoints" / f"step-{step:07}"
     if not folder.exists():  # it does where a kill came between the checkpoint and its link

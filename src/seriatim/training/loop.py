@@ -18,11 +18,12 @@ from torch.optim import AdamW
 
 from seriatim.errors import SeriatimError, TrainingError
 from seriatim.olmoe.config import OlmoeConfig
-from seriatim.olmoe.losses import balancing_loss, load, z_loss
+from seriatim.olmoe.losses import load
 from seriatim.olmoe.model import Olmoe
 from seriatim.training import checkpoints
-from seriatim.training.config import LossSettings, ModelSettings, TrainConfig
+from seriatim.training.config import ModelSettings, TrainConfig
 from seriatim.training.corpus import Corpus, corpus
+from seriatim.training.losses import step_losses
 from seriatim.training.metrics import Metrics
 from seriatim.training.schedule import learning_rate
 
@@ -54,7 +55,7 @@ def pretrain(config: TrainConfig, run: Path, *, steps: int | None = None, progre
     last = min(steps or config.schedule.steps, config.schedule.steps)
     metrics = Metrics(run, config, step)
     row: dict[str, Any] = {"loss": math.nan}
-    clock = _Clock(step, last, progress)
+    clock = _Clock(last, progress)
     try:
         while step < last:
             row = _step(model, optimizer, config, data, step)
@@ -98,22 +99,6 @@ def _step(model: Olmoe, optimizer: AdamW, config: TrainConfig, data: Corpus, ste
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {"step": step + 1, "learning_rate": rate, **losses, "gradient_norm": norm, **_loads(loads)}
-
-
-def step_losses(model: Olmoe, batch_BT: Tensor, settings: LossSettings) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
-    """The cross-entropy of each sequence's tokens after its first, and the weighted auxiliary losses; with the
-    router's logits of each layer."""
-    logits_BTV, router_logits = model(batch_BT[:, :-1])
-    terms = {"loss": F.cross_entropy(logits_BTV.flatten(0, 1).float(), batch_BT[:, 1:].flatten())}
-    k = model.config.num_experts_per_tok
-    if settings.balancing:
-        form = settings.balancing_form
-        terms["balancing_loss"] = settings.balancing * balancing_loss(
-            router_logits=router_logits, experts_per_token=k, form=form
-        )
-    if settings.z:
-        terms["z_loss"] = settings.z * z_loss(router_logits=router_logits, experts_per_token=k, form=settings.z_form)
-    return terms, router_logits
 
 
 @torch.no_grad()
@@ -199,7 +184,7 @@ def _loads(loads_E: list[Tensor]) -> dict[str, Any]:
 class _Clock:
     """Tokens a second, and the line that progress shows."""
 
-    def __init__(self, step: int, last: int, progress: Progress | None) -> None:
+    def __init__(self, last: int, progress: Progress | None) -> None:
         self._last, self._progress = last, progress
         self._before = time.perf_counter()
 

@@ -1,4 +1,4 @@
-"""What a run tells about itself: a line of JSON a step, and TensorBoard or Weights & Biases where they are asked for."""
+"""What a run tells about itself: a line of JSON a step; TensorBoard and Weights & Biases where they are asked for."""
 
 import json
 from pathlib import Path
