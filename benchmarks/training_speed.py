@@ -86,7 +86,8 @@ def _measure(engine: str, shape: dict[str, Any], steps: int) -> dict[str, Any]:
     torch.manual_seed(0)
     config = transformers.OlmoeConfig(
         **shape, num_experts_per_tok=k, vocab_size=VOCABULARY, num_attention_heads=8, num_key_value_heads=8,
-        max_position_embeddings=TOKENS, output_router_logits=True, router_aux_loss_coef=0.01, use_cache=False, eos_token_id=0,
+        max_position_embeddings=TOKENS, output_router_logits=True, router_aux_loss_coef=0.01, use_cache=False,
+        eos_token_id=0,
     )  # fmt: skip
     implementation = engine.partition(" ")[2]
     if implementation:
