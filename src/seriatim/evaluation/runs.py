@@ -98,10 +98,10 @@ def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: 
     return {
         "task": plan.task.name, "metric": plan.task.metric, "order": plan.arm, "reader": reader and reader.name,
         "reader_identity": identity, "effort": plan.effort, "splitting": plan.splitting, "embedder": plan.embedder,
-        "seed": plan.seed, "stitch_words": plan.stitch_words, "data_sha256": dataset.sha256, "prompt_version": PROMPT_VERSION,
-        "system": SYSTEM, "prompt": plan.task.prompt, "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY),
-        "seriatim": seriatim.__version__, "limit": plan.limit, "tokens": list(plan.tokens),
-        "machine": {"system": platform.platform(), "cores": cores(), "python": platform.python_version()},
+        "seed": plan.seed, "stitch_words": plan.stitch_words, "data_sha256": dataset.sha256,
+        "prompt_version": PROMPT_VERSION, "system": SYSTEM, "prompt": plan.task.prompt,
+        "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY), "seriatim": seriatim.__version__, "limit": plan.limit,
+        "tokens": list(plan.tokens), "machine": {"system": platform.platform(), "cores": cores(), "python": platform.python_version()},
     }  # fmt: skip
 
 
