@@ -100,8 +100,9 @@ def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: 
         "reader_identity": identity, "effort": plan.effort, "splitting": plan.splitting, "embedder": plan.embedder,
         "seed": plan.seed, "stitch_words": plan.stitch_words, "data_sha256": dataset.sha256,
         "prompt_version": PROMPT_VERSION, "system": SYSTEM, "prompt": plan.task.prompt,
-        "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY), "seriatim": seriatim.__version__, "limit": plan.limit,
-        "tokens": list(plan.tokens), "machine": {"system": platform.platform(), "cores": cores(), "python": platform.python_version()},
+        "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY), "seriatim": seriatim.__version__,
+        "limit": plan.limit, "tokens": list(plan.tokens),
+        "machine": {"system": platform.platform(), "cores": cores(), "python": platform.python_version()},
     }  # fmt: skip
 
 
