@@ -148,10 +148,10 @@ def test_an_embedder_can_be_changed_until_it_has_kept_a_vector(tmp_path: Path, f
     with Library(tmp_path / "kept", embedder="minilm") as library:
         assert library.status().embedder == "minilm"
     store = Store(tmp_path / "kept")
-    vectors = [(store.documents()[0].id, 0, np.ones(4, dtype=np.float32))]
-    store.keep_dense(vectors, "http://localhost:1/v1#typo")
+    vectors = [(store.documents()[0].id, 0, np.ones((1, 4), dtype=np.float32))]
+    store.keep_dense("passage", vectors, "http://localhost:1/v1#typo")
     assert store.dense_counts() == {}
-    store.keep_dense(vectors, "minilm")
+    store.keep_dense("passage", vectors, "minilm")
     store.close()
     with pytest.raises(LibraryError, match="made with embedder minilm, not static"):
         Library(tmp_path / "kept", embedder="static")

@@ -15,6 +15,7 @@ from seriatim.documents.sources import Named, find_sources, listed, read_source
 from seriatim.errors import DocumentError, LibraryError, ModelError, UsageError
 from seriatim.home import home
 from seriatim.retrieval import embedders, lexical, ranking, static
+from seriatim.retrieval.content import content
 from seriatim.retrieval.context import Context, Ranked
 from seriatim.retrieval.embedders import Embedder, Progress
 from seriatim.retrieval.first_stage import FirstStage, Rows, Scores
@@ -252,8 +253,14 @@ class Library:
 
     def _indexed(self, document: Document) -> Indexed:
         pieces = cut(document, self.splitting)
-        lists, lengths = lexical.postings([passage.text for passage in pieces.passages])
-        return Indexed(document, pieces.passages, static.embed_ids(pieces.token_ids), lists, lengths)
+        texts = [content(passage.text) for passage in pieces.passages]
+        lists, lengths = lexical.postings(texts)
+        vectors = static.embed_ids(pieces.token_ids)
+        changed = [
+            i for i, (text, passage) in enumerate(zip(texts, pieces.passages, strict=True)) if text != passage.text
+        ]
+        vectors[changed] = static.embed([texts[i] for i in changed])
+        return Indexed(document, pieces.passages, vectors, lists, lengths)
 
     def _asked(self, names: Named | None) -> list[Stored]:
         stored = self._store.documents()
