@@ -25,7 +25,7 @@ NEIGHBOUR = 0.3
 # What BM25, static vectors, passages and pieces count in the end; the figures are flat around these.
 _WEIGHTS = (1.0, 0.5, 1.0, 1.0)
 _DEPTH = 400
-_RRF, _RRF_CLOSE = 60, 20
+_RRF = 20
 _EMBED_AT_ONCE = 64
 
 
@@ -60,24 +60,22 @@ def rank_dense(
     vectors = _vectors("passage", stage, read, store, embedder, progress)
     similarity = np.array([each[0] @ asked for each in vectors], dtype=np.float32)
     lists = [bm25, static, _ordered(read, _with_neighbours(similarity, read))]
-    so_far, _ = fuse(lists, len(first) + len(read), _WEIGHTS[:3], _RRF_CLOSE)
+    so_far, _ = fuse(lists, len(first) + len(read), _WEIGHTS[:3])
     close = np.sort(so_far[np.isin(so_far, read)][:close_up])
     of_pieces = _vectors("pieces", stage, close, store, embedder, progress)
     closest = np.array([(each @ asked).max() for each in of_pieces], dtype=np.float32)
-    rows, scores = fuse([*lists, _ordered(close, closest)], depth, _WEIGHTS, _RRF_CLOSE)
+    rows, scores = fuse([*lists, _ordered(close, closest)], depth, _WEIGHTS)
     rest = first[~np.isin(first, rows)]
     return np.concatenate([rows, rest]), np.concatenate([scores, np.zeros(len(rest), dtype=np.float32)])
 
 
-def fuse(
-    lists: Sequence[Rows], depth: int, weights: Sequence[float] | None = None, constant: int = _RRF
-) -> tuple[Rows, Scores]:
-    """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): the weighted sum of 1 / (constant + rank) over the
-    lists."""
+def fuse(lists: Sequence[Rows], depth: int, weights: Sequence[float] | None = None) -> tuple[Rows, Scores]:
+    """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): the weighted sum of 1 / (20 + rank) over the
+    lists. The constant is a third of theirs: passages of one document are fewer than documents of a collection."""
     fused: dict[int, float] = {}
     for ranked, weight in zip(lists, weights or [1.0] * len(lists), strict=True):
         for rank, row in enumerate(ranked.tolist(), start=1):
-            fused[row] = fused.get(row, 0.0) + weight / (constant + rank)
+            fused[row] = fused.get(row, 0.0) + weight / (_RRF + rank)
     rows = np.array(sorted(fused), dtype=np.int64)
     scores = np.array([fused[row] for row in rows.tolist()], dtype=np.float32)
     order = np.argsort(-scores, kind="stable")[:depth]
