@@ -59,7 +59,7 @@ def plans() -> Iterator[tuple[str, Plan]]:
     """The runs by name, those that the question needs first."""
     for task in (*CHOICES, *ANSWERS):
         yield f"{task}-closed", Plan(find_task(task), "closed", BUDGETS)
-    for tokens in (1024, 512, 2048):  # so that a stopped experiment has whole points
+    for tokens in BUDGETS:  # so that a stopped experiment has whole points
         for task in (*CHOICES, *ANSWERS):
             for arm in ("document", "relevance"):
                 yield f"{task}-{arm}", Plan(find_task(task), arm, (tokens,))

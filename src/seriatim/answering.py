@@ -18,6 +18,7 @@ from seriatim.reflection.grounding import Citation
 from seriatim.reflection.phases import Budgets, Outcome
 from seriatim.reflection.prompts import DIRECT, REFLECTIVE, REFUSAL, conversation
 from seriatim.retrieval.asked import library_for
+from seriatim.retrieval.budget import Tokens, ceiling
 from seriatim.retrieval.context import Context, Ranked, passage_dict
 from seriatim.retrieval.embedders import Progress
 from seriatim.retrieval.library import DEFAULT_TOKENS, Library, SearchOptions, check_request
@@ -101,7 +102,7 @@ def answer(
     generator: Generator,
     *,
     documents: Named | None = None,
-    tokens: int = DEFAULT_TOKENS,
+    tokens: Tokens = DEFAULT_TOKENS,
     passages: int | None = None,
     order: Order = "document",
     effort: Effort = "balanced",
@@ -178,7 +179,7 @@ def ask_library(
     _check_request(question, model, options)
     if model is None or isinstance(model, str | Path):
         generator = open_generator(
-            None if model is None else str(model), passage_tokens=options.get("tokens", DEFAULT_TOKENS)
+            None if model is None else str(model), passage_tokens=ceiling(options.get("tokens", DEFAULT_TOKENS))
         )
     else:
         generator = model

@@ -36,6 +36,12 @@ def test_order_and_passages_are_handed_on(papers: Path) -> None:
     assert [passage["rank"] for passage in result["passages"]] == [1, 2]
 
 
+def test_a_budget_may_fit_the_question(papers: Path) -> None:
+    result = found("--in", str(papers), "--tokens", "auto")
+    assert 0 < result["tokens"] <= 8192
+    assert any("eleven crowns a barrel" in passage["text"] for passage in result["passages"])
+
+
 def test_in_limits_the_question_to_what_it_names(kept: Path, papers: Path) -> None:
     everywhere = {passage["document"] for passage in found()["passages"]}
     assert everywhere == {str(papers / "voyage.md"), str(papers / "orchard.txt")}
@@ -122,7 +128,7 @@ def test_when_nothing_could_be_read_it_fails() -> None:
     ("arguments", "complaint"),
     [
         ((" ",), "the question is empty; ask something"),
-        (("x", "--tokens", "0"), "'--tokens': 0 is not a whole number of at least 1"),
+        (("x", "--tokens", "0"), "'--tokens': '0' is not a whole number of at least 1, or auto"),
         (("x", "--passages", "0"), "'--passages': 0 is not a whole number of at least 1"),
         (("x", "--tokens", "many"), "'--tokens': 'many' is not a whole number of at least 1"),
         (("x", "--tokens", "a is not b"), "'--tokens': 'a is not b' is not a whole number of at least 1"),

@@ -148,10 +148,10 @@ def test_an_embedder_can_be_changed_until_it_has_kept_a_vector(tmp_path: Path, f
     with Library(tmp_path / "kept", embedder="minilm") as library:
         assert library.status().embedder == "minilm"
     store = Store(tmp_path / "kept")
-    vectors = [(store.documents()[0].id, 0, np.ones(4, dtype=np.float32))]
-    store.keep_dense(vectors, "http://localhost:1/v1#typo")
+    vectors = [(store.documents()[0].id, 0, np.ones((1, 4), dtype=np.float32))]
+    store.keep_dense("passage", vectors, "http://localhost:1/v1#typo")
     assert store.dense_counts() == {}
-    store.keep_dense(vectors, "minilm")
+    store.keep_dense("passage", vectors, "minilm")
     store.close()
     with pytest.raises(LibraryError, match="made with embedder minilm, not static"):
         Library(tmp_path / "kept", embedder="static")
@@ -186,11 +186,11 @@ def test_a_budget_below_every_passage_says_what_to_allow(library: Library, folde
     [
         ({"question": "  "}, "question is empty"),
         ({"question": 42}, "the question is a str, not 42"),
-        ({"tokens": True}, "tokens must be a whole number, at least 1, not True"),
+        ({"tokens": True}, "tokens must be a whole number, at least 1, or auto, not True"),
         ({"progress": 3}, "progress is a function or None, not 3"),
         ({"documents": []}, "no document was named"),
-        ({"tokens": 0}, "tokens must be a whole number, at least 1, not 0"),
-        ({"tokens": "many"}, "tokens must be a whole number, at least 1, not 'many'"),
+        ({"tokens": 0}, "tokens must be a whole number, at least 1, or auto, not 0"),
+        ({"tokens": "many"}, "tokens must be a whole number, at least 1, or auto, not 'many'"),
         ({"passages": 0}, "passages must be a whole number, at least 1, not 0"),
         ({"passages": "2"}, "passages must be a whole number, at least 1, not '2'"),
         ({"order": "random"}, "one of document, relevance"),

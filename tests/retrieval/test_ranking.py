@@ -36,6 +36,18 @@ class Likes:
         return np.array([1, 0], dtype=np.float32)
 
 
+class OnlyClose(Likes):
+    """Sees a whale in a short text only."""
+
+    name = "close"
+
+    def __init__(self) -> None:
+        super().__init__("whale")
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return super().embed_passages([text if len(text) < 200 else "" for text in texts])
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Library(tmp_path / "library", embedder="static") as library:
@@ -52,21 +64,50 @@ def stage(store: Store) -> FirstStage:
 def test_the_second_stage_overrules_the_first(store: Store, stage: FirstStage) -> None:
     target = rank_fast(stage, "harbour master")[0][-1]
     stored, number = stage.locate(np.array([target]))[0]
-    words = store.passages(stored, [number])[0].text
-    rows, scores = rank_dense(stage, "harbour master", store, Likes(words), candidates=None)
+    said = f"berth {store.passages(stored, [number])[0].text.split('berth ')[1].split()[0]} "
+    rows, scores = rank_dense(stage, "harbour master", store, Likes(said), candidates=None)
     assert rows.tolist().index(target) < len(rows) // 3
     assert (np.diff(scores) <= 0).all()
 
 
 def test_no_passage_is_embedded_twice(store: Store, stage: FirstStage) -> None:
     embedder = Likes("berth 7 ")
-    first = rank_dense(stage, "harbour master berth", store, embedder, candidates=10)
+    first = rank_dense(stage, "harbour master berth", store, embedder, candidates=10, close_up=0)
     assert len(embedder.read) == 10
-    again = rank_dense(stage, "harbour master berth", store, embedder, candidates=10)
+    again = rank_dense(stage, "harbour master berth", store, embedder, candidates=10, close_up=0)
     assert len(embedder.read) == 10
     assert first[0].tolist() == again[0].tolist()
-    rank_dense(stage, "harbour master berth", store, embedder, candidates=None)
+    rank_dense(stage, "harbour master berth", store, embedder, candidates=None, close_up=0)
     assert len(embedder.read) == len(set(embedder.read)) == len(stage)
+
+
+def test_the_best_candidates_are_read_piece_by_piece_once(store: Store, stage: FirstStage) -> None:
+    embedder = Likes("berth 7 ")
+    first = rank_dense(stage, "harbour master berth", store, embedder, candidates=10, close_up=3)
+    whole, of_pieces = embedder.read[:10], embedder.read[10:]
+    assert len(of_pieces) > 3
+    assert {next(text for text in whole if piece in text) for piece in of_pieces} <= set(whole)
+    again = rank_dense(stage, "harbour master berth", store, embedder, candidates=10, close_up=3)
+    assert embedder.read == whole + of_pieces
+    assert again[0].tolist() == first[0].tolist()
+
+
+def test_one_sentence_among_many_is_found_by_its_piece(tmp_path: Path) -> None:
+    filler = [f"Entry number {n}. " + f"The harbour master wrote of berth {n} again. " * 9 for n in range(20)]
+    filler[13] += "The whale came in at noon."
+    with Library(tmp_path / "other", embedder="static") as library:
+        library.add_document(Document("log.txt", "\n\n".join(filler), "log"))
+        library._store.change_embedder("close")
+        stage = FirstStage(library._store, library._store.documents())
+        texts = [passage.text for passage in library._store.passages(stage.documents[0], range(len(stage)))]
+        [whale] = [number for number, text in enumerate(texts) if "whale" in text]
+        ranks = [
+            rank_dense(stage, "harbour master", library._store, OnlyClose(), candidates=None, close_up=count)[0]
+            .tolist()
+            .index(whale)
+            for count in (0, len(texts))
+        ]
+        assert ranks[1] < ranks[0]
 
 
 def test_what_the_second_stage_did_not_read_follows(store: Store, stage: FirstStage) -> None:
@@ -81,7 +122,8 @@ def test_progress_counts_up_to_all_passages(store: Store, stage: FirstStage) -> 
     rank_dense(
         stage, "berth", store, Likes("x"), candidates=None, progress=lambda *step: seen.append(step)
     )  # fmt: skip
-    assert seen[-1] == ("embedding", len(stage), len(stage))
+    assert ("embedding", len(stage), len(stage)) in seen
+    assert seen[-1] == ("reading closely", len(stage), len(stage))
 
 
 def test_nothing_in_common_is_nothing_found(store: Store, stage: FirstStage, monkeypatch: pytest.MonkeyPatch) -> None:

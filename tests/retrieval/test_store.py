@@ -71,7 +71,7 @@ def test_a_damaged_page_is_found(tmp_path: Path, folder: Path) -> None:
         "UPDATE postings SET counts = x'07' WHERE term = (SELECT min(term) FROM postings)",
         "UPDATE passages SET start = start + 1 WHERE number = 0",
         "UPDATE documents SET page_starts = '[0]'",
-        "UPDATE dense SET vector = x'0000'",
+        "UPDATE dense SET vectors = x'0000'",
         "UPDATE static SET vectors = zeroblob(length(vectors))",
     ],
 )
@@ -80,7 +80,7 @@ def test_whatever_is_changed_is_found(tmp_path: Path, folder: Path, change: str)
         library.add([folder])
         library.status(verify=True)
     store = Store(tmp_path / "kept")
-    store.keep_dense([(store.documents()[0].id, 0, np.ones(4, dtype=np.float32))], "static")
+    store.keep_dense("pieces", [(store.documents()[0].id, 0, np.ones((2, 4), dtype=np.float32))], "static")
     store.verify()
     store.close()
     with sqlite3.connect(tmp_path / "kept" / FILE) as database:

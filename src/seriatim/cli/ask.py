@@ -15,6 +15,7 @@ from seriatim.cli.scope import (
     PassagesOption,
     QuestionArgument,
     TokensOption,
+    budget,
     documents_asked,
     kept,
 )
@@ -47,7 +48,7 @@ def ask(
     paths: InOption = None,
     library: LibraryOption = None,
     model: ModelOption = None,
-    tokens: TokensOption = 1024,
+    tokens: TokensOption = "1024",
     passages: PassagesOption = None,
     order: OrderOption = "document",
     effort: EffortOption = "balanced",
@@ -68,11 +69,12 @@ def ask(
     from seriatim.cli.status import Status
     from seriatim.models.opening import open_generator
     from seriatim.retrieval.asked import library_for
+    from seriatim.retrieval.budget import ceiling
 
     with library_for(paths or (), library if paths else kept(library), embedder=embedder) as opened:
         documents = documents_asked(opened, paths)
         with progress_bar("Opening the model") as update:
-            generator = open_generator(model, passage_tokens=tokens, progress=update)
+            generator = open_generator(model, passage_tokens=ceiling(budget(tokens)), progress=update)
         try:
             with Status(sys.stderr) as status:
                 events = answer(
@@ -80,7 +82,7 @@ def ask(
                     opened,
                     generator,
                     documents=documents,
-                    tokens=tokens,
+                    tokens=budget(tokens),
                     passages=passages,
                     order=order,
                     effort=effort,

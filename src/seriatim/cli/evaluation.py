@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from seriatim.cli.scope import EffortOption, JsonOption
+from seriatim.cli.scope import EffortOption, EmbedderOption, JsonOption
 
 if TYPE_CHECKING:
     from seriatim.cli.progress import Update
@@ -70,6 +70,7 @@ def run(
         typer.Option("--data", metavar="PATH", help="The task's JSONL file, or its folder.", show_default=False),
     ] = None,
     effort: EffortOption = "balanced",
+    embedder: EmbedderOption = None,
     passages: Annotated[
         Literal["sentences", "tokens"],
         typer.Option("--passages", help="Whole sentences, or exactly 128 tokens as in the paper."),
@@ -97,7 +98,7 @@ def run(
     found = find_task(task)
     path = folder or Path("runs") / f"{task}-{Path(reader).stem.replace(':', '')}-{order}"
     budgets = tuple(int(each) for each in tokens.split(","))
-    plan = runs.Plan(found, order, budgets, effort, passages, limit, seed, stitch)
+    plan = runs.Plan(found, order, budgets, effort, passages, embedder, limit, seed, stitch)
     with progress_bar("Asking") as update:
         dataset = _dataset(found, data, update)
         identity = "none" if reader == "none" else runs.reader_identity(reader)

@@ -12,6 +12,7 @@ from seriatim.cli.progress import progress_bar
 from seriatim.errors import DocumentError, UsageError
 
 if TYPE_CHECKING:
+    from seriatim.retrieval.budget import Tokens
     from seriatim.retrieval.library import Library
     from seriatim.retrieval.reports import AddReport
 
@@ -24,6 +25,17 @@ def _not_empty(question: str) -> str:
     if not question.strip():
         raise typer.BadParameter("the question is empty; ask something")
     return question
+
+
+def _a_budget(tokens: str) -> str:
+    if tokens != "auto" and not (tokens.isdecimal() and int(tokens) > 0):
+        raise typer.BadParameter(f"{tokens!r} is not a whole number of at least 1, or auto")
+    return tokens
+
+
+def budget(tokens: str) -> "Tokens":
+    """The value of --tokens."""
+    return "auto" if tokens == "auto" else int(tokens)
 
 
 QuestionArgument = Annotated[
@@ -44,7 +56,13 @@ LibraryOption = Annotated[
     typer.Option("--library", metavar="DIR", help="The library's folder, instead of your own.", show_default=False),
 ]
 TokensOption = Annotated[
-    int, typer.Option("--tokens", metavar="N", min=1, help="Read at most so many tokens of passages.")
+    str,
+    typer.Option(
+        "--tokens",
+        metavar="N|auto",
+        callback=_a_budget,
+        help="Read at most so many tokens of passages; auto: as many as the question calls for, 512 to 8,192.",
+    ),
 ]
 PassagesOption = Annotated[
     int | None,

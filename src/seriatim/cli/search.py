@@ -13,6 +13,7 @@ from seriatim.cli.scope import (
     PassagesOption,
     QuestionArgument,
     TokensOption,
+    budget,
     documents_asked,
     kept,
 )
@@ -26,7 +27,7 @@ def search(
     question: QuestionArgument,
     paths: InOption = None,
     library: LibraryOption = None,
-    tokens: TokensOption = 1024,
+    tokens: TokensOption = "1024",
     passages: PassagesOption = None,
     order: OrderOption = "document",
     effort: EffortOption = "balanced",
@@ -47,7 +48,7 @@ def search(
             context = opened.search(
                 question,
                 documents=documents,
-                tokens=tokens,
+                tokens=budget(tokens),
                 passages=passages,
                 order=order,
                 effort=effort,

@@ -45,6 +45,7 @@ class Plan:
     tokens: tuple[int, ...]
     effort: Effort = "balanced"
     splitting: Splitting = "sentences"
+    embedder: str | None = None
     limit: int | None = None
     seed: int = 0
     stitch_words: int | None = None
@@ -96,10 +97,11 @@ def reader_identity(model: str) -> str:
 def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: str) -> dict[str, Any]:
     return {
         "task": plan.task.name, "metric": plan.task.metric, "order": plan.arm, "reader": reader and reader.name,
-        "reader_identity": identity, "effort": plan.effort, "splitting": plan.splitting, "seed": plan.seed,
-        "stitch_words": plan.stitch_words, "data_sha256": dataset.sha256, "prompt_version": PROMPT_VERSION,
-        "system": SYSTEM, "prompt": plan.task.prompt, "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY),
-        "seriatim": seriatim.__version__, "limit": plan.limit, "tokens": list(plan.tokens),
+        "reader_identity": identity, "effort": plan.effort, "splitting": plan.splitting, "embedder": plan.embedder,
+        "seed": plan.seed, "stitch_words": plan.stitch_words, "data_sha256": dataset.sha256,
+        "prompt_version": PROMPT_VERSION, "system": SYSTEM, "prompt": plan.task.prompt,
+        "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY), "seriatim": seriatim.__version__,
+        "limit": plan.limit, "tokens": list(plan.tokens),
         "machine": {"system": platform.platform(), "cores": cores(), "python": platform.python_version()},
     }  # fmt: skip
 
@@ -107,15 +109,10 @@ def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: 
 @contextmanager
 def _library(plan: Plan, dataset: Dataset) -> Iterator[Library]:
     """A library with the documents, kept from one run to the next, since its dense vectors took time to make."""
-    address = cache.key_of(
-        {
-            "data": dataset.sha256,
-            "splitting": plan.splitting,
-            "stitch": plan.stitch_words,
-            "seriatim": seriatim.__version__,
-        }
-    )
-    with Library(home() / "cache" / "evaluation" / address[:16], splitting=plan.splitting) as library:
+    made_from: dict[str, Any] = {"data": dataset.sha256, "splitting": plan.splitting, "embedder": plan.embedder}
+    made_from |= {"stitch": plan.stitch_words, "seriatim": seriatim.__version__}
+    folder = home() / "cache" / "evaluation" / cache.key_of(made_from)[:16]
+    with Library(folder, embedder=plan.embedder, splitting=plan.splitting) as library:
         held = {info.name for info in library.documents()}
         for name, text in dataset.documents.items():
             if name not in held:

@@ -15,6 +15,8 @@ from seriatim.documents.sources import Named, find_sources, listed, read_source
 from seriatim.errors import DocumentError, LibraryError, ModelError, UsageError
 from seriatim.home import home
 from seriatim.retrieval import embedders, lexical, ranking, static
+from seriatim.retrieval.budget import LEAST, Tokens, ceiling, settled
+from seriatim.retrieval.content import content
 from seriatim.retrieval.context import Context, Ranked
 from seriatim.retrieval.embedders import Embedder, Progress
 from seriatim.retrieval.first_stage import FirstStage, Rows, Scores
@@ -33,7 +35,7 @@ DEFAULT_TOKENS = 1024
 class SearchOptions(TypedDict, total=False):
     """How passages are searched for; `Library.search` explains them and has the defaults."""
 
-    tokens: int
+    tokens: Tokens
     passages: int | None
     order: Order
     effort: Effort
@@ -139,7 +141,7 @@ class Library:
         question: str,
         *,
         documents: Named | None = None,
-        tokens: int = DEFAULT_TOKENS,
+        tokens: Tokens = DEFAULT_TOKENS,
         passages: int | None = None,
         order: Order = "document",
         effort: Effort = "balanced",
@@ -147,27 +149,27 @@ class Library:
     ) -> Context:
         """The passages that answer `question` best, within `tokens`, in reading order.
 
-        Where all the documents asked fit the budget, they come whole. `documents` limits the search by name, as in
-        `remove`. At
-        effort "fast" static vectors and BM25 rank; "balanced" adds a dense embedder over the best candidates;
-        "thorough" over every passage. Raises `UsageError` for a request that makes no sense, `LibraryError` where
-        there is nothing to search.
+        Where all the documents asked fit the budget, they come whole. "auto" fits the budget to the question, see
+        `budget.settled`. `documents` limits the search by name, as in `remove`. At effort "fast" static vectors and
+        BM25 rank; "balanced" adds a dense embedder over the best candidates; "thorough" over every passage. Raises
+        `UsageError` for a request that makes no sense, `LibraryError` where there is nothing to search.
         """
         check_request(question, tokens=tokens, passages=passages, order=order, effort=effort, progress=progress)
         stored = self._asked(documents)
         stage = self._first_stage(stored)
-        whole = passages is None and sum(each.tokens for each in stored) <= tokens
-        depth = max(400, 4 * tokens // PASSAGE_TOKENS, passages or 0, len(stage) if whole else 0)
+        most = ceiling(tokens)
+        whole = passages is None and sum(each.tokens for each in stored) <= (LEAST if tokens == "auto" else most)
+        depth = max(400, 4 * most // PASSAGE_TOKENS, passages or 0, len(stage) if whole else 0)
         rows, scores = self._rank(stage, question, "fast" if whole else effort, depth, progress)
         # Four times the average need is read, which leaves room to pass over what no longer fits.
-        needed = rows if whole else rows[: max(4 * tokens // PASSAGE_TOKENS, passages or 0, 16)]
+        needed = rows if whole else rows[: max(4 * most // PASSAGE_TOKENS, passages or 0, 16)]
         ranked = [
             Ranked(self._store.passages(document, [number])[0], rank, float(score))
             for rank, ((document, number), score) in enumerate(zip(stage.locate(needed), scores, strict=False), start=1)
         ]
         if whole:
             ranked += self._unranked(stored, ranked)
-        chosen = within_budget(ranked, tokens=tokens, passages=passages)
+        chosen = within_budget(ranked, tokens=settled(tokens, ranked), passages=passages)
         if not ranked:
             raise LibraryError("no passage has anything in common with the question; ask in the documents' language")
         if not chosen:
@@ -252,8 +254,14 @@ class Library:
 
     def _indexed(self, document: Document) -> Indexed:
         pieces = cut(document, self.splitting)
-        lists, lengths = lexical.postings([passage.text for passage in pieces.passages])
-        return Indexed(document, pieces.passages, static.embed_ids(pieces.token_ids), lists, lengths)
+        texts = [content(passage.text) for passage in pieces.passages]
+        lists, lengths = lexical.postings(texts)
+        vectors = static.embed_ids(pieces.token_ids)
+        changed = [
+            i for i, (text, passage) in enumerate(zip(texts, pieces.passages, strict=True)) if text != passage.text
+        ]
+        vectors[changed] = static.embed([texts[i] for i in changed])
+        return Indexed(document, pieces.passages, vectors, lists, lengths)
 
     def _asked(self, names: Named | None) -> list[Stored]:
         stored = self._store.documents()
@@ -342,9 +350,10 @@ def check_request(
         raise UsageError(f"the question is a str, not {question!r}")
     if not question.strip():
         raise UsageError("the question is empty; ask something")
-    for name, count in (("tokens", tokens), ("passages", 1 if passages is None else passages)):
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
-            raise UsageError(f"{name} must be a whole number, at least 1, not {count!r}")
+    for name, count, given in (("tokens", tokens, tokens != "auto"), ("passages", passages, passages is not None)):
+        if given and (not isinstance(count, Integral) or isinstance(count, bool) or count < 1):
+            allowed = ", or auto" if name == "tokens" else ""
+            raise UsageError(f"{name} must be a whole number, at least 1{allowed}, not {count!r}")
     if order not in ORDERS:
         raise UsageError(f"the order is one of {', '.join(ORDERS)}, not {order!r}")
     if effort not in EFFORTS:

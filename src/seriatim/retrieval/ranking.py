@@ -1,26 +1,31 @@
-"""From a question to ranked passages, in two stages.
+"""From a question to ranked passages, in stages of which each reads fewer passages, and closer.
 
-Static vectors and BM25 score every passage and are fused; a dense embedder then reads only the best candidates, and
-its vectors are kept in the library, so that no passage is embedded twice.
+Static vectors and BM25 score every passage. A dense embedder reads the best candidates; then, of the best of these,
+it reads each piece of a sentence or two alone, where one fact is not drowned by its neighbours. Its vectors are kept in
+the library, so that nothing is embedded twice.
 """
 
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from seriatim.retrieval.content import content, pieces
 from seriatim.retrieval.embedders import Embedder, Progress
 from seriatim.retrieval.first_stage import FirstStage, Rows, Scores, best
-from seriatim.retrieval.store import Store
+from seriatim.retrieval.store import Level, Store, Stored
 
 Effort = Literal["fast", "balanced", "thorough"]
 EFFORTS: tuple[Effort, ...] = ("fast", "balanced", "thorough")
 
 CANDIDATES = 200
-DENSE_WEIGHT = 1.5
+CLOSE_UP = 128
 NEIGHBOUR = 0.3
+# What BM25, static vectors, passages and pieces count in the end; the figures are flat around these.
+_WEIGHTS = (1.0, 0.5, 1.0, 1.0)
 _DEPTH = 400
-_RRF = 60
+_RRF = 20
 _EMBED_AT_ONCE = 64
 
 
@@ -37,31 +42,36 @@ def rank_dense(
     embedder: Embedder,
     *,
     candidates: int | None = CANDIDATES,
+    close_up: int = CLOSE_UP,
     depth: int = _DEPTH,
     progress: Progress | None = None,
 ) -> tuple[Rows, Scores]:
-    """The best rows by dense vectors of the first stage's `candidates` (None: of every passage), fused with BM25.
+    """The best rows by dense vectors of the first stage's `candidates` (None: of every passage) and of the pieces of
+    the best `close_up` of them, fused with the first stage's rankings.
 
     The rows that the second stage did not read follow in the first stage's order.
     """
-    bm25 = best(stage.bm25_scores(question), depth)
-    first, _ = fuse([bm25, best(stage.static_scores(question), depth)], depth)
+    bm25, static = best(stage.bm25_scores(question), depth), best(stage.static_scores(question), depth)
+    first, _ = fuse([bm25, static], depth)
     read = stage.passages if candidates is None else np.sort(first[:candidates])
     if not len(read):
         return first, np.zeros(0, dtype=np.float32)
-    vectors = _vectors(stage, read, store, embedder, progress)
-    similarity = _with_neighbours(vectors @ embedder.embed_question(question), read)
-    dense = read[np.argsort(-similarity, kind="stable")][:depth]
-    if candidates is not None:
-        bm25 = bm25[np.isin(bm25, read)]
-    rows, scores = fuse([dense, bm25], depth, weights=(DENSE_WEIGHT, 1.0))
+    asked = embedder.embed_question(question)
+    vectors = _vectors("passage", stage, read, store, embedder, progress)
+    similarity = np.array([each[0] @ asked for each in vectors], dtype=np.float32)
+    lists = [bm25, static, _ordered(read, _with_neighbours(similarity, read))]
+    so_far, _ = fuse(lists, len(first) + len(read), _WEIGHTS[:3])
+    close = np.sort(so_far[np.isin(so_far, read)][:close_up])
+    of_pieces = _vectors("pieces", stage, close, store, embedder, progress)
+    closest = np.array([(each @ asked).max() for each in of_pieces], dtype=np.float32)
+    rows, scores = fuse([*lists, _ordered(close, closest)], depth, _WEIGHTS)
     rest = first[~np.isin(first, rows)]
     return np.concatenate([rows, rest]), np.concatenate([scores, np.zeros(len(rest), dtype=np.float32)])
 
 
 def fuse(lists: Sequence[Rows], depth: int, weights: Sequence[float] | None = None) -> tuple[Rows, Scores]:
-    """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): the weighted sum of 1 / (60 + rank) over the
-    lists."""
+    """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): the weighted sum of 1 / (20 + rank) over the
+    lists. The constant is a third of theirs: passages of one document are fewer than documents of a collection."""
     fused: dict[int, float] = {}
     for ranked, weight in zip(lists, weights or [1.0] * len(lists), strict=True):
         for rank, row in enumerate(ranked.tolist(), start=1):
@@ -70,6 +80,11 @@ def fuse(lists: Sequence[Rows], depth: int, weights: Sequence[float] | None = No
     scores = np.array([fused[row] for row in rows.tolist()], dtype=np.float32)
     order = np.argsort(-scores, kind="stable")[:depth]
     return rows[order], scores[order]
+
+
+def _ordered(rows: Rows, scores: Scores) -> Rows:
+    """`rows` with the highest scores first."""
+    return rows[np.argsort(-scores, kind="stable")]
 
 
 def _with_neighbours(similarity: Scores, rows: Rows) -> Scores:
@@ -85,29 +100,46 @@ def _with_neighbours(similarity: Scores, rows: Rows) -> Scores:
     return shared
 
 
-def _vectors(stage: FirstStage, rows: Rows, store: Store, embedder: Embedder, progress: Progress | None) -> np.ndarray:
-    """The dense vectors of `rows`, [len(rows), dimension]: those kept, and the others embedded now and kept."""
+_STEPS: dict[Level, str] = {"passage": "embedding", "pieces": "reading closely"}
+
+
+def _vectors(
+    level: Level, stage: FirstStage, rows: Rows, store: Store, embedder: Embedder, progress: Progress | None
+) -> list[NDArray[np.float32]]:
+    """The dense vectors of each of `rows`, [texts, dimension]: those kept, and the others embedded now and kept."""
     places = stage.locate(rows)
     by_document: dict[int, list[int]] = {}
     for stored, number in places:
         by_document.setdefault(stored.id, []).append(number)
     known = {
-        (document, number): vector
+        (document, number): vectors
         for document, numbers in by_document.items()
-        for number, vector in store.dense(document, numbers).items()
+        for number, vectors in store.dense(level, document, numbers).items()
     }
     missing = [(stored, number) for stored, number in places if (stored.id, number) not in known]
     for first in range(0, len(missing), _EMBED_AT_ONCE):
         chunk = missing[first : first + _EMBED_AT_ONCE]
-        texts = [store.passages(stored, [number])[0].text for stored, number in chunk]
-        made = [
-            (stored.id, number, vector)
-            for (stored, number), vector in zip(chunk, embedder.embed_passages(texts), strict=True)
-        ]
+        made = _embedded(level, chunk, store, embedder)
         # Kept as they come, so that an interrupted run has not embedded in vain.
         if store.writable:
-            store.keep_dense(made, embedder.name)
-        known.update({(document, number): vector for document, number, vector in made})
+            store.keep_dense(level, made, embedder.name)
+        known.update({(document, number): vectors for document, number, vectors in made})
         if progress:
-            progress("embedding", first + len(chunk), len(missing))
-    return np.array([known[stored.id, number] for stored, number in places], dtype=np.float32)
+            progress(_STEPS[level], first + len(chunk), len(missing))
+    return [known[stored.id, number] for stored, number in places]
+
+
+def _texts(level: Level, store: Store, stored: Stored, number: int) -> list[str]:
+    """What of a passage is embedded at a level."""
+    read = [passage.text for passage in store.passages(stored, [number, *range(number + 1, stored.passages)][:2])]
+    return [content(read[0])] if level == "passage" else pieces(*read)
+
+
+def _embedded(
+    level: Level, places: Sequence[tuple[Stored, int]], store: Store, embedder: Embedder
+) -> list[tuple[int, int, NDArray[np.float32]]]:
+    """Document, passage index and vectors of each place."""
+    texts = [_texts(level, store, stored, number) for stored, number in places]
+    vectors = embedder.embed_passages([text for each in texts for text in each])
+    ends = np.cumsum([len(each) for each in texts])[:-1]
+    return [(stored.id, number, part) for (stored, number), part in zip(places, np.split(vectors, ends), strict=True)]

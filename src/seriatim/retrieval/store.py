@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,10 @@ from seriatim.retrieval.connection import RESTORE, connect, explained, write_ahe
 from seriatim.retrieval.lexical import Postings
 
 FILE = "library.sqlite"
-FORMAT = 2
+FORMAT = 3
 _APPLICATION_ID = 0x53455249  # "SERI"
+
+Level = Literal["passage", "pieces"]
 
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -61,11 +64,13 @@ CREATE TABLE postings (
 ) WITHOUT ROWID;
 CREATE INDEX postings_document ON postings (document);
 CREATE TABLE dense (
+    level TEXT NOT NULL,  -- "passage": one vector; "pieces": one a piece
     document INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
     number INTEGER NOT NULL,
-    vector BLOB NOT NULL,  -- float16 [dimension]
+    texts INTEGER NOT NULL,
+    vectors BLOB NOT NULL,  -- float16 [texts, dimension]
     checksum INTEGER NOT NULL,
-    PRIMARY KEY (document, number)
+    PRIMARY KEY (document, level, number)
 ) WITHOUT ROWID;
 """
 
@@ -249,31 +254,38 @@ class Store:
 
     # What the second stage reads and keeps
 
-    def dense(self, document: int, numbers: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The dense vectors kept of some of a document's passages."""
+    def dense(self, level: Level, document: int, numbers: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The dense vectors kept of some of a document's passages, each [texts, dimension]."""
         found = {}
         with explained(self.path):
             for chunk in _chunks(numbers):
                 rows = self._db.execute(
-                    _with_marks("SELECT number, vector FROM dense WHERE document = ? AND number IN ({})", chunk),
-                    (document, *chunk),
+                    _with_marks(
+                        "SELECT number, texts, vectors FROM dense WHERE document = ? AND level = ? AND number IN ({})",
+                        chunk,
+                    ),
+                    (document, level, *chunk),
                 )
                 found.update(
-                    {number: np.frombuffer(blob, dtype=np.float16).astype(np.float32) for number, blob in rows}
+                    {
+                        number: np.frombuffer(blob, dtype=np.float16).astype(np.float32).reshape(texts, -1)
+                        for number, texts, blob in rows
+                    }
                 )
         return found
 
-    def keep_dense(self, vectors: Iterable[tuple[int, int, NDArray[np.float32]]], embedder: str) -> None:
-        """Keep dense vectors, given as (document id, passage index, vector); those of removed documents, or of another
-        embedder than the library's, are dropped."""
+    def keep_dense(self, level: Level, vectors: Iterable[tuple[int, int, NDArray[np.float32]]], embedder: str) -> None:
+        """Keep dense vectors, given as (document id, passage index, [texts, dimension]); those of removed documents,
+        or of another embedder than the library's, are dropped."""
         rows = [
-            (document, number, blob, zlib.crc32(blob), document, embedder)
-            for document, number, vector in vectors
-            for blob in [vector.astype(np.float16).tobytes()]
+            (level, document, number, len(each), blob, zlib.crc32(blob), document, embedder)
+            for document, number, each in vectors
+            for blob in [each.astype(np.float16).tobytes()]
         ]
         with self._writing():
             self._db.executemany(
-                "INSERT OR IGNORE INTO dense SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM documents WHERE id = ?) "
+                "INSERT OR IGNORE INTO dense SELECT ?, ?, ?, ?, ?, ? "
+                "WHERE EXISTS (SELECT 1 FROM documents WHERE id = ?) "
                 "AND EXISTS (SELECT 1 FROM settings WHERE key = 'embedder' AND value = ?)",
                 rows,
             )
@@ -281,7 +293,9 @@ class Store:
     def dense_counts(self) -> dict[int, int]:
         """How many passages of each document have a dense vector."""
         with explained(self.path):
-            return dict(self._db.execute("SELECT document, count(*) FROM dense GROUP BY document"))
+            return dict(
+                self._db.execute("SELECT document, count(*) FROM dense WHERE level = 'passage' GROUP BY document")
+            )
 
     # The file itself
 
@@ -302,12 +316,12 @@ class Store:
                     for columns in (
                         "number, start, tokens, text FROM passages",
                         "term, passages, counts FROM postings",
-                        "number, vector, checksum FROM dense",
+                        "number, vectors, checksum FROM dense",
                     )
                 )
             page_starts, sums = checksums.get(stored.id, ("", []))
             found = [_text_checksum(page_starts, (row[1:] for row in texts)), _postings_checksum(postings)]
-            if found != sums or any(zlib.crc32(vector) != checksum for _, vector, checksum in dense):
+            if found != sums or any(zlib.crc32(vectors) != checksum for _, vectors, checksum in dense):
                 raise self._lost(stored, f"something of {stored.name} does not match its checksum")
 
     def _static_dimension(self) -> int:
