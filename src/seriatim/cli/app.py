@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from seriatim.cli import evaluation, library, model
+from seriatim.cli import evaluation, library, model, training
 from seriatim.cli.ask import ask
 from seriatim.cli.demo import demo
 from seriatim.cli.library import add
@@ -39,4 +39,5 @@ app.command()(add)
 app.add_typer(library.app, name="library")
 app.add_typer(model.app, name="model")
 app.add_typer(evaluation.app, name="eval")
+app.add_typer(training.app, name="train")
 app.command()(demo)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from seriatim.olmoe.model import Olmoe
+from seriatim.olmoe.router import Router
 
 
 @contextmanager
@@ -21,11 +22,10 @@ def recorded(model: Olmoe) -> Iterator[list[list[Tensor]]]:
     """Record what each layer's router chooses while the block runs: for each layer a list of [N, K], a forward pass
     each."""
     chosen: list[list[Tensor]] = [[] for _ in model.model.layers]
+    routers = [module for module in model.modules() if isinstance(module, Router)]
     handles = [
-        block.mlp.gate.register_forward_hook(
-            lambda _module, _inputs, routing, kept=kept: kept.append(routing.experts_NK)
-        )
-        for block, kept in zip(model.model.layers, chosen, strict=True)
+        router.register_forward_hook(lambda _module, _inputs, routing, kept=kept: kept.append(routing.experts_NK))
+        for router, kept in zip(routers, chosen, strict=True)
     ]
     try:
         yield chosen

@@ -108,6 +108,17 @@ class Tokenizer:
         pieces = [text[start:end] for start, end in pairwise(sorted({0, len(text)} | cuts))]
         return [id for piece in pieces for id in self._tokenizer.encode(piece, add_special_tokens=False).ids]
 
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each of `texts`, as `encode` gives them, on all cores."""
+        plain = [text.encode("utf-8", "replace").decode() for text in texts]
+        normalizer = self._tokenizer.normalizer
+        normal = [normalizer.normalize_str(text) if normalizer else text for text in plain]
+        encodings = self._tokenizer.encode_batch(normal, add_special_tokens=False)
+        return [
+            self.encode(text) if self._marks.search(text) else encoding.ids
+            for text, encoding in zip(normal, encodings, strict=True)
+        ]
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`. Special ones, and ids of no token, have none; what is no UTF-8 becomes U+FFFD."""
         return b"".join(map(self.bytes_of, ids)).decode("utf-8", "replace")

@@ -105,7 +105,7 @@ def _step(model: Olmoe, optimizer: AdamW, config: TrainConfig, data: Corpus, ste
 def validation_loss(model: Olmoe, data: Corpus, config: TrainConfig) -> float:
     """The mean cross-entropy of a token of the held-out documents."""
     total, tokens = 0.0, 0
-    for batch in data.held_out():
+    for batch in data.held_out:
         batch_BT = torch.from_numpy(batch).long()
         with _precision(config):
             logits_BTV = model(batch_BT[:, :-1]).logits_BTV

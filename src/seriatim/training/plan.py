@@ -56,7 +56,9 @@ class Plan:
         return self.state_bytes + self.activation_bytes
 
 
-def plan(model: OlmoeConfig, *, tokens: int, sequence: int, ranks: int, experts_ranks: int = 1, machine: Machine = H100) -> Plan:
+def plan(
+    model: OlmoeConfig, *, tokens: int, sequence: int, ranks: int, experts_ranks: int = 1, machine: Machine = H100
+) -> Plan:
     """The plan of a step in which each rank reads `tokens` tokens, in sequences of `sequence`.
 
     Weights and state are sharded over `ranks`; experts additionally over `experts_ranks`.
@@ -65,9 +67,12 @@ def plan(model: OlmoeConfig, *, tokens: int, sequence: int, ranks: int, experts_
     experts = model.num_experts_per_tok * 3 * size * model.intermediate_size * layers
     dense = model.active_parameters - experts - model.vocab_size * size  # the embedding is looked up, not multiplied
     attention = 2 * layers * sequence * size  # scores and their use, half of them masked
-    compute = 3 * tokens * (
-        2 * dense / machine.dense + 2 * experts / machine.grouped + 2 * attention / machine.dense
-    ) / machine.flops
+    compute = (
+        3
+        * tokens
+        * (2 * dense / machine.dense + 2 * experts / machine.grouped + 2 * attention / machine.dense)
+        / machine.flops
+    )
     rows = tokens * size * _HALF
     # Forward and backward: about thirty passes over the hidden states a layer, and six over each assignment's row.
     moved = layers * rows * 3 * (10 + 2 * model.num_experts_per_tok) + 10 * _FLOAT * model.total_parameters / ranks

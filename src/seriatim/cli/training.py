@@ -1,0 +1,97 @@
+"""`seriatim train`: data, pretraining, what a run would take elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seriatim.cli.scope import JsonOption
+
+app = typer.Typer(help="Train OLMoE models.", no_args_is_help=True)
+
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The settings.", show_default=False)]
+RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="The run's folder.", show_default=False)]
+
+
+@app.command()
+def data(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files, folders, patterns.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.", show_default=False)],
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option("--tokenizer", metavar="FILE", help="A tokenizer.json, or a model's folder.", show_default=False),
+    ] = None,
+    vocabulary: Annotated[
+        int | None,
+        typer.Option("--vocab", metavar="N", min=258, help="Instead: train one of N ids.", show_default=False),
+    ] = None,
+    field: Annotated[str, typer.Option("--field", help="The column with the text, of JSONL and Parquet.")] = "text",
+    validation: Annotated[float, typer.Option("--validation", min=0, max=0.5, help="Share held out.")] = 0.0,
+    filtered: Annotated[
+        bool, typer.Option("--filter/--no-filter", help="Drop documents that repeat themselves.")
+    ] = True,
+    json: JsonOption = False,
+) -> None:
+    """Turn texts into token shards."""
+    from itertools import chain
+
+    from seriatim.cli.printing import print_json
+    from seriatim.cli.progress import progress_bar
+    from seriatim.errors import UsageError
+    from seriatim.training.data import shards, sources
+    from seriatim.training.data import vocabulary as vocabularies
+
+    if (tokenizer is None) == (vocabulary is None):
+        raise UsageError("name a tokenizer with --tokenizer, or train one with --vocab")
+    found = sources.files(paths)
+    with progress_bar("Tokenising") as update:
+        if tokenizer is not None:
+            made = vocabularies.existing(tokenizer)
+        else:
+            texts = chain.from_iterable(sources.texts(file, field) for file in found)
+            made = vocabularies.trained(texts, vocabulary or 0)
+        held = shards.write(found, out, made, field=field, validation=validation, filtered=filtered, progress=update)
+    counts = {
+        split: {
+            "tokens": sum(shard.tokens for shard in held.shards if shard.split == split),
+            "documents": sum(shard.documents for shard in held.shards if shard.split == split),
+        }
+        for split in ("train", "validation")
+    }
+    if json:
+        print_json({"data": str(out), "vocabulary": held.vocabulary, **counts})
+        return
+    for split, count in counts.items():
+        print(f"{split:10} {count['tokens']:>14,} tokens {count['documents']:>10,} documents")
+
+
+@app.command()
+def pretrain(
+    config: ConfigArgument,
+    run: RunOption,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", min=1, help="Stop at step N.", show_default=False)
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a model from the beginning; the same command goes on with a run that was stopped."""
+    from seriatim.cli.printing import print_json
+    from seriatim.cli.progress import progress_bar
+    from seriatim.models.olmoe import start_torch
+    from seriatim.training.config import read_config
+
+    settings = read_config(config)
+    start_torch()
+    from seriatim.training import loop
+
+    with progress_bar("Training") as update:
+        trained = loop.pretrain(settings, run, steps=steps, progress=update)
+    if json:
+        print_json(
+            {
+                "checkpoint": str(trained.checkpoint), "step": trained.step, "loss": trained.loss,
+                "validation_loss": trained.validation_loss,
+            }
+        )  # fmt: skip
+    else:
+        print(f"step {trained.step:,}, loss {trained.loss:.4f}: {run / 'last'}")

@@ -1,0 +1,67 @@
+"""The data of a run: token shards that exist, or that are made of the settings' sources in the run's folder."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seriatim.errors import TrainingError, UsageError
+from seriatim.training.config import TrainConfig
+from seriatim.training.data import shards, sources, vocabulary
+from seriatim.training.data.batches import Batches
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Batches to train on, the held-out text, and the tokenizer's folder and ids."""
+
+    batches: Batches
+    held_out: tuple[NDArray[np.int32], ...]
+    tokenizer: Path
+    vocabulary: int
+    eos_id: int
+    pad_id: int | None
+
+
+def corpus(
+    config: TrainConfig, run: Path, progress: Progress | None = None, *, rank: int = 0, ranks: int = 1
+) -> Corpus:
+    """The data that `config` names. Raises `UsageError` and `TrainingError` as the data do."""
+    settings = config.data
+    folder = config.folder / settings.shards if settings.shards else run / "data"
+    if settings.sources and not folder.exists():
+        _make(config, folder, progress)
+    held = shards.opened(folder)
+    batches = Batches(
+        held.tokens("train"), length=settings.sequence_length, batch=config.run.batch_size, seed=config.run.seed,
+        rank=rank, ranks=ranks,
+    )  # fmt: skip
+    return Corpus(batches, tuple(_held_out(held, config)), folder, held.vocabulary, held.eos_id, held.pad_id)
+
+
+def _make(config: TrainConfig, folder: Path, progress: Progress | None) -> None:
+    settings = config.data
+    found = sources.files([config.folder / source for source in settings.sources])
+    if settings.tokenizer:
+        tokenizer = vocabulary.existing(config.folder / settings.tokenizer)
+    elif settings.vocab_size:
+        tokenizer = vocabulary.trained(chain.from_iterable(map(sources.texts, found)), settings.vocab_size)
+    else:
+        raise UsageError("data.sources need data.tokenizer, a file, or data.vocab_size, to train one")
+    shards.write(found, folder, tokenizer, validation=settings.validation, progress=progress)
+
+
+def _held_out(held: shards.Shards, config: TrainConfig) -> Iterator[NDArray[np.int32]]:
+    streams = held.tokens("validation")
+    if not streams:
+        return
+    try:
+        batch = config.run.batch_size // config.run.accumulate
+        yield from Batches(streams, length=config.data.sequence_length, batch=batch, seed=0).in_order()
+    except TrainingError:
+        return  # less than one sequence is held out

@@ -1,0 +1,1 @@
+"""Texts → token shards → batches."""

@@ -1,0 +1,20 @@
+"""OLMoE's filter of documents that repeat themselves."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST, TIMES = 13, 32
+
+
+def repeats(tokens: NDArray[np.int64], *, longest: int = LONGEST, times: int = TIMES) -> bool:
+    """Whether an n-gram of 1 to `longest` tokens stands at least `times` times in a row.
+
+    arXiv 2409.02060, appendix B: documents with 32 or more repeated n-grams of 1 to 13 tokens are dropped. "Repeated"
+    is taken as one directly after another, as OLMo's training code looks for periodic sequences.
+    """
+    for period in range(1, min(longest, len(tokens) // times) + 1):
+        same = np.concatenate(([False], tokens[period:] == tokens[:-period], [False]))
+        edges = np.flatnonzero(np.diff(same.astype(np.int8)))
+        if len(edges) and (edges[1::2] - edges[::2]).max() >= (times - 1) * period:
+            return True
+    return False

@@ -1,0 +1,141 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seriatim.errors import DocumentError, TrainingError, UsageError
+from seriatim.olmoe.tokenizer import Tokenizer
+from seriatim.training.data import shards, sources, vocabulary
+
+TEXTS = [
+    "The Petrel left Aldmouth on the third of March.",
+    "Captain Marr kept the log.",
+    "The bees came from Sunder. 🐝",
+]
+
+
+@pytest.fixture
+def tokenizer() -> Tokenizer:
+    return vocabulary.trained(TEXTS * 5, 300)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
+    return file
+
+
+def test_documents_stand_one_after_another_each_ended(tmp_path: Path, rows: Path, tokenizer: Tokenizer) -> None:
+    held = shards.write([rows], tmp_path / "data", tokenizer)
+    [ids] = held.tokens("train")
+    parts = np.split(ids, np.flatnonzero(ids == tokenizer.eos_id) + 1)[:-1]
+    assert [tokenizer.decode(part.tolist()) for part in parts] == TEXTS
+    assert (held.dtype, held.vocabulary, held.eos_id, held.pad_id) == ("uint16", tokenizer.size, 0, 1)
+    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    assert manifest["documents"] == 3
+    assert manifest["sources"][0]["file"] == str(rows)
+    assert shards.opened(tmp_path / "data", verify=True) == held
+
+
+def test_marks_in_a_text_are_text(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    (tmp_path / "a.txt").write_text("before <|endoftext|> after")
+    held = shards.write([tmp_path / "a.txt"], tmp_path / "data", tokenizer)
+    [ids] = held.tokens("train")
+    assert (ids == 0).sum() == 1
+    assert tokenizer.decode(ids.tolist()) == "before <|endoftext|> after"
+
+
+def test_what_repeats_itself_is_dropped_and_counted(tmp_path: Path, rows: Path, tokenizer: Tokenizer) -> None:
+    (tmp_path / "noise.txt").write_text("na " * 400)
+    held = shards.write([rows, tmp_path / "noise.txt"], tmp_path / "data", tokenizer)
+    assert sum(shard.documents for shard in held.shards) == 3
+    assert json.loads((tmp_path / "data" / "manifest.json").read_text())["filter"]["dropped"] == 1
+    with pytest.raises(TrainingError, match="no text is left"):
+        shards.write([tmp_path / "noise.txt"], tmp_path / "other", tokenizer)
+    assert not (tmp_path / "other").exists()
+
+
+def test_held_out_documents_are_chosen_by_their_content(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    file = tmp_path / "many.jsonl"
+    file.write_text("".join(json.dumps({"text": f"Entry {n} of the log."}) + "\n" for n in range(200)))
+    held = shards.write([file], tmp_path / "a", tokenizer, validation=0.25)
+    documents = {shard.split: shard.documents for shard in held.shards}
+    assert documents["train"] + documents["validation"] == 200
+    assert 30 < documents["validation"] < 70
+    file.write_text("".join(reversed(file.read_text().splitlines(keepends=True))))
+    again = shards.write([file], tmp_path / "b", tokenizer, validation=0.25)
+    assert {shard.split: shard.documents for shard in again.shards} == documents
+
+
+def test_many_shards_read_as_one_stream(
+    tmp_path: Path, rows: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [whole] = shards.write([rows], tmp_path / "one", tokenizer).tokens("train")
+    monkeypatch.setattr(shards, "SHARD_TOKENS", 20)
+    held = shards.write([rows], tmp_path / "many", tokenizer)
+    assert len(held.tokens("train")) > 1
+    assert (np.concatenate(held.tokens("train")) == whole).all()
+
+
+def test_lost_and_changed_files_are_named(tmp_path: Path, rows: Path, tokenizer: Tokenizer) -> None:
+    with pytest.raises(TrainingError, match="holds no token shards"):
+        shards.opened(tmp_path)
+    shards.write([rows], tmp_path / "data", tokenizer)
+    file = tmp_path / "data" / "train-00000.bin"
+    data = file.read_bytes()
+    file.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    shards.opened(tmp_path / "data")
+    with pytest.raises(TrainingError, match=r"train-00000\.bin is not as it was written"):
+        shards.opened(tmp_path / "data", verify=True)
+    file.write_bytes(data[:-2])
+    with pytest.raises(TrainingError, match="is not as it was written"):
+        shards.opened(tmp_path / "data")
+    file.unlink()
+    with pytest.raises(TrainingError, match=r"train-00000\.bin is gone"):
+        shards.opened(tmp_path / "data")
+
+
+@pytest.mark.parametrize(("line", "told"), [("{", "line 2: not JSON"), ('{"body": "x"}', "line 2: no text in 'text'")])
+def test_a_row_that_is_none_is_named(tmp_path: Path, rows: Path, tokenizer: Tokenizer, line: str, told: str) -> None:
+    rows.write_text(rows.read_text().splitlines()[0] + "\n" + line + "\n")
+    with pytest.raises(TrainingError, match=told):
+        shards.write([rows], tmp_path / "data", tokenizer)
+    assert not (tmp_path / "data").exists()
+
+
+def test_parquet_columns(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"body": TEXTS}), tmp_path / "a.parquet")
+    assert list(sources.texts(tmp_path / "a.parquet", "body")) == TEXTS
+    with pytest.raises(TrainingError, match="no column text: name one of body"):
+        list(sources.texts(tmp_path / "a.parquet"))
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(TrainingError, match="no Parquet file"):
+        list(sources.texts(tmp_path / "b.parquet"))
+
+
+def test_sources_are_files_folders_and_rows(tmp_path: Path, rows: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.md").write_text("# Text")
+    assert sources.files([tmp_path]) == [rows.resolve(), (tmp_path / "sub" / "a.md").resolve()]
+    with pytest.raises(UsageError, match="nowhere"):
+        sources.files([tmp_path / "nowhere"])
+    (tmp_path / "sub" / "empty.txt").write_text("")
+    with pytest.raises(DocumentError):
+        list(sources.texts(tmp_path / "sub" / "empty.txt"))
+
+
+def test_a_tokenizer_is_trained_alike_every_time_and_found_again(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    assert vocabulary.trained(TEXTS * 5, 300).parts() == tokenizer.parts()
+    tokenizer.write(tmp_path)
+    again = vocabulary.existing(tmp_path / "tokenizer.json")
+    assert (again.eos_id, again.pad_id, again.encode(TEXTS[2])) == (0, 1, tokenizer.encode(TEXTS[2]))
+    assert tokenizer.encode_all([*TEXTS, "a <|user|> b"]) == [
+        tokenizer.encode(text) for text in [*TEXTS, "a <|user|> b"]
+    ]
+    with pytest.raises(UsageError, match="at least 258 ids"):
+        vocabulary.trained(TEXTS, 100)

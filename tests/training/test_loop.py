@@ -1,0 +1,182 @@
+"""Training: what it learns, and that nothing of a run is lost, whatever stops it."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seriatim.errors import TrainingError, UsageError
+from seriatim.olmoe.loading import load
+from seriatim.training import loop
+from seriatim.training.config import TrainConfig, read_config
+from seriatim.training.metrics import read_metrics
+
+SETTINGS = """
+[model]
+hidden_size = 32
+intermediate_size = 16
+num_hidden_layers = 2
+num_attention_heads = 2
+num_experts = 4
+num_experts_per_tok = 2
+[data]
+sources = ["text.jsonl"]
+vocab_size = 300
+sequence_length = 16
+validation = 0.3
+[schedule]
+steps = 20
+warmup_steps = 4
+anneal_steps = 4
+[optimizer]
+learning_rate = 1e-2
+[run]
+batch_size = 4
+accumulate = 2
+save_every = 5
+validate_every = 10
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    rows = [f"Entry {n}: the Petrel sold {n} barrels of oil at Sunder for eleven crowns a barrel." for n in range(60)]
+    (tmp_path / "text.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    (tmp_path / "run.toml").write_text(SETTINGS)
+    return read_config(tmp_path / "run.toml")
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load(run / "last").state_dict()  # type: ignore[union-attr]
+
+
+def same(one: Path, other: Path) -> bool:
+    names = ("model.safetensors", "optimizer.safetensors")
+    return all((one / "last" / name).read_bytes() == (other / "last" / name).read_bytes() for name in names)
+
+
+def test_a_model_learns_and_its_checkpoint_is_a_model(config: TrainConfig, tmp_path: Path) -> None:
+    trained = loop.pretrain(config, tmp_path / "run")
+    rows = read_metrics(tmp_path / "run")
+    assert [row["step"] for row in rows] == list(range(1, 21))
+    assert rows[0]["loss"] == pytest.approx(math.log(300), rel=0.1)
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+    assert trained.validation_loss and trained.validation_loss < rows[0]["loss"]  # noqa: PT018
+    assert rows[-1]["balancing_loss"] == pytest.approx(0.01, rel=0.5)
+    assert 1 <= rows[-1]["load_max"] <= 4
+    assert (tmp_path / "run" / "last").resolve() == trained.checkpoint.resolve()
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == [
+        "step-0000015",
+        "step-0000020",
+    ]
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    theirs, ours = AutoModelForCausalLM.from_pretrained(trained.checkpoint).eval(), load(trained.checkpoint)
+    ids = AutoTokenizer.from_pretrained(trained.checkpoint)("the Petrel sold", return_tensors="pt").input_ids
+    torch.testing.assert_close(ours.logits(ids), theirs(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_in_two_parts_is_a_run_in_one_to_the_bit(config: TrainConfig, tmp_path: Path) -> None:
+    loop.pretrain(config, tmp_path / "one")
+    loop.pretrain(config, tmp_path / "two", steps=10)
+    loop.pretrain(config, tmp_path / "two")
+    assert same(tmp_path / "one", tmp_path / "two")
+    times = {"tokens_per_s"}
+    rows = [
+        [{k: v for k, v in row.items() if k not in times} for row in read_metrics(tmp_path / n)] for n in ("one", "two")
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(config: TrainConfig, tmp_path: Path) -> None:
+    loop.pretrain(config, tmp_path / "whole")
+    command = [sys.executable, "-m", "seriatim", "train", "pretrain", str(tmp_path / "run.toml")]
+    command += ["--run", str(tmp_path / "killed")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not (tmp_path / "killed" / "checkpoints" / "step-0000010").exists():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_accumulation_changes_nothing_but_memory(config: TrainConfig, tmp_path: Path) -> None:
+    """But for the auxiliary losses, which are of each part, and rounding."""
+    plain = replace(config, loss=replace(config.loss, balancing=0.0, z=0.0))
+    whole = replace(plain, run=replace(plain.run, accumulate=1))
+    loop.pretrain(plain, tmp_path / "parts", steps=5)
+    loop.pretrain(whole, tmp_path / "whole", steps=5)
+    one, other = weights(tmp_path / "parts"), weights(tmp_path / "whole")
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_no_number_stops_the_run_before_it_is_kept(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.pretrain(config, tmp_path / "run", steps=5)
+    kept = weights(tmp_path / "run")
+    wild = replace(config, optimizer=replace(config.optimizer, learning_rate=1e30))
+    with pytest.raises(TrainingError, match=r"is no number at step .*newest good checkpoint is .*step-0000005"):
+        loop.pretrain(wild, tmp_path / "run")
+    for name, tensor in weights(tmp_path / "run").items():
+        assert (tensor == kept[name]).all()
+
+
+def test_a_lost_data_file_is_named(config: TrainConfig, tmp_path: Path) -> None:
+    loop.pretrain(config, tmp_path / "run", steps=5)
+    (tmp_path / "run" / "data" / "train-00000.bin").unlink()
+    with pytest.raises(TrainingError, match=r"train-00000\.bin is gone"):
+        loop.pretrain(config, tmp_path / "run")
+
+
+def test_a_damaged_state_is_named(config: TrainConfig, tmp_path: Path) -> None:
+    loop.pretrain(config, tmp_path / "run", steps=5)
+    (tmp_path / "run" / "last" / "optimizer.safetensors").write_bytes(b"nothing")
+    with pytest.raises(TrainingError, match=r"training state in .*step-0000005 cannot be read"):
+        loop.pretrain(config, tmp_path / "run")
+
+
+def test_a_model_is_continued(config: TrainConfig, tmp_path: Path) -> None:
+    first = loop.pretrain(config, tmp_path / "run", steps=5)
+    (tmp_path / "start").symlink_to(first.checkpoint)
+    data = replace(config.data, sources=(), shards="run/data")
+    going = replace(config, model=replace(config.model, start="start"), data=data, folder=tmp_path)
+    loop.pretrain(going, tmp_path / "on", steps=5)
+    assert read_metrics(tmp_path / "on")[0]["loss"] < read_metrics(tmp_path / "run")[0]["loss"]
+
+
+def test_settings_without_a_tokenizer(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"data\.tokenizer, a file, or data\.vocab_size"):
+        loop.pretrain(replace(config, data=replace(config.data, vocab_size=0)), tmp_path / "run")
+
+
+def test_the_held_out_loss_is_the_mean_over_its_tokens(config: TrainConfig, tmp_path: Path) -> None:
+    from seriatim.training.corpus import corpus
+
+    data = corpus(config, tmp_path / "run")
+    model = loop._model(config, data)
+    total, count = 0.0, 0
+    for batch in data.held_out:
+        ids = torch.from_numpy(batch).long()
+        probabilities = model.logits(ids[:, :-1]).log_softmax(-1)
+        chosen = probabilities.gather(-1, ids[:, 1:, None])
+        total, count = total - float(chosen.sum()), count + chosen.numel()
+    assert loop.validation_loss(model, data, config) == pytest.approx(total / count, rel=1e-4)
+    assert isinstance(data.held_out[0], np.ndarray)
