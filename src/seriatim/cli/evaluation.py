@@ -21,9 +21,9 @@ RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN…", help="Fold
 TaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="See: seriatim eval list.", show_default=False)]
 
 
-def _budgets(value: str) -> str:
+def _budgets(value: str | None) -> str | None:
     """A comma-separated list of whole numbers, checked while the command line is read."""
-    for each in value.split(","):
+    for each in value.split(",") if value is not None else ():
         if not each.strip().isdecimal() or int(each) < 1:
             raise typer.BadParameter(f"{each.strip() or 'nothing'!s} is no budget; give whole numbers like 512,1024")
     return value
@@ -59,8 +59,15 @@ def run(
         Order, typer.Option("--order", help="What the reader sees; see: seriatim eval list.")
     ] = "document",
     tokens: Annotated[
-        str, typer.Option("--tokens", metavar="N,N,…", callback=_budgets, help="Budgets of passages.")
-    ] = "1024",
+        str | None,
+        typer.Option(
+            "--tokens",
+            metavar="N,N,…",
+            callback=_budgets,
+            help="Budgets of passages [1024; for the full document what the reader holds].",
+            show_default=False,
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="L", min=1, help="So many questions.", show_default=False)
     ] = None,
@@ -96,13 +103,15 @@ def run(
     from seriatim.models.opening import open_generator
 
     found = find_task(task)
-    path = folder or Path("runs") / f"{task}-{Path(reader).stem.replace(':', '')}-{order}"
-    budgets = tuple(int(each) for each in tokens.split(","))
-    plan = runs.Plan(found, order, budgets, effort, passages, embedder, limit, seed, stitch)
+    path = folder or Path("runs") / f"{task}-{reader.rpartition('/')[2].removesuffix('.gguf')}-{order}"
+    budgets = tuple(int(each) for each in tokens.split(",")) if tokens else (1024,)
     with progress_bar("Asking") as update:
         dataset = _dataset(found, data, update)
         identity = "none" if reader == "none" else runs.reader_identity(reader)
         model = None if reader == "none" else open_generator(reader, passage_tokens=max(budgets), progress=update)
+        if model and order == "full" and not tokens:
+            budgets = (model.context_tokens,)
+        plan = runs.Plan(found, order, budgets, effort, passages, embedder, limit, seed, stitch)
         try:
             made = runs.run(plan, dataset, model, identity, path, update)
         finally:
