@@ -17,15 +17,18 @@ class Batches:
     """Sequences of `length + 1` ids, the last of each being the first of the next, shuffled anew in each epoch.
 
     Documents stand one after another in the stream; a sequence may hold parts of several. Each of `ranks` processes
-    takes its own rows of a batch, so that the whole batch of a step is the same for any number of them. Raises
-    `TrainingError` for a stream that is too short for one sequence.
+    takes its own stretch of a batch, so that the whole batch of a step is the same for any number of them, and one
+    process that accumulates as many parts reads the same parts. Raises `TrainingError` for a stream that is too short
+    for one sequence, and for a batch that cannot be shared evenly.
     """
 
     def __init__(
         self, streams: Sequence[NDArray[Any]], *, length: int, batch: int, seed: int, rank: int = 0, ranks: int = 1
     ) -> None:
         self._streams, self._length, self._batch, self._seed = list(streams), length, batch, seed
-        self._rank, self._ranks = rank, ranks
+        if batch % ranks:
+            raise TrainingError(f"a batch of {batch} sequences cannot be shared by {ranks} processes")
+        self._share = range(rank * batch // ranks, (rank + 1) * batch // ranks)
         self._ends = np.cumsum([len(stream) for stream in streams])
         tokens = int(self._ends[-1]) if len(self._ends) else 0
         self.sequences = max(0, tokens - 1) // length
@@ -37,8 +40,7 @@ class Batches:
 
     def at(self, step: int) -> NDArray[np.int32]:
         """This rank's part of the batch of `step` (from 0), [B / ranks, T + 1]."""
-        places = range(step * self._batch + self._rank, (step + 1) * self._batch, self._ranks)
-        return np.stack([self._sequence(place) for place in places])
+        return np.stack([self._sequence(step * self._batch + place) for place in self._share])
 
     def in_order(self) -> "list[NDArray[np.int32]]":
         """All sequences in the order of the stream, in batches; the last batch may be smaller."""
