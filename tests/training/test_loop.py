@@ -169,8 +169,9 @@ def test_settings_without_a_tokenizer(config: TrainConfig, tmp_path: Path) -> No
 
 def test_the_held_out_loss_is_the_mean_over_its_tokens(config: TrainConfig, tmp_path: Path) -> None:
     from seriatim.training.corpus import corpus
+    from seriatim.training.parallel import Processes
 
-    data = corpus(config, tmp_path / "run")
+    data = corpus(config, tmp_path / "run", Processes())
     model = loop._model(config, data)
     total, count = 0.0, 0
     for batch in data.held_out:

@@ -1,5 +1,6 @@
 """`seriatim train`: data, pretraining, what a run would take elsewhere."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -86,6 +87,8 @@ def pretrain(
 
     with progress_bar("Training") as update:
         trained = loop.pretrain(settings, run, steps=steps, progress=update)
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes the first one speaks
     if json:
         print_json(
             {

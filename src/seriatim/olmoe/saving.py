@@ -32,17 +32,18 @@ Progress = Callable[[int, int], None]
 
 
 class Weights:
-    """A model's weights as a `Source`."""
+    """A model's weights as a `Source`; `whole` gives all of a tensor that several processes share."""
 
-    def __init__(self, model: Olmoe) -> None:
+    def __init__(self, model: Olmoe, whole: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> None:
         self.config = model.config
         self._state = model.state_dict()
+        self._whole = whole
 
     def dtype(self, name: str) -> torch.dtype:
         return self._state[name].dtype
 
     def tensor(self, name: str) -> Tensor:
-        return self._state[name]
+        return self._whole(self._state[name])
 
 
 def save(

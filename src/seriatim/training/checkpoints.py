@@ -21,6 +21,7 @@ from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.names import table
 from seriatim.olmoe.saving import Weights, companions, write_checkpoint
 from seriatim.olmoe.tensor_file import Piece, write_tensors
+from seriatim.training.parallel import Processes, shared_as, whole
 
 STATE_FILE, OPTIMIZER_FILE = "training.json", "optimizer.safetensors"
 FORMAT = 1
@@ -33,14 +34,23 @@ def newest(run: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def keep(run: Path, step: int, model: Olmoe, optimizer: Optimizer, *, tokenizer: Path, most: int) -> Path:
+def keep(
+    run: Path, step: int, model: Olmoe, optimizer: Optimizer, among: Processes, *, tokenizer: Path, most: int
+) -> Path:
     """Keep the state after `step` steps; of the checkpoints before it the last `most - 1` stay. Returns its folder.
+
+    The first process writes, tensor by tensor, and the others hand it their parts: a checkpoint does not tell how many
+    there were, and any other number can go on from it.
 
     `tokenizer` is the folder that the tokenizer's files are copied from. Raises `ModelError` where it cannot be
     written; the checkpoints before it are as they were.
     """
     folder = run / "checkpoints" / f"step-{step:07}"
-    if not folder.exists():  # it does where a kill came between the checkpoint and its link
+    there = bool(among.total(torch.tensor(int(folder.exists()))))
+    if not there and not among.first:
+        for _ in (*_weights(model), *_moments(model, optimizer)):
+            pass
+    elif not there:  # it does where a kill came between the checkpoint and its link
         copy = companions(tokenizer)
 
         def beside(target: Path) -> None:
@@ -49,10 +59,12 @@ def keep(run: Path, step: int, model: Olmoe, optimizer: Optimizer, *, tokenizer:
             state = {"format": FORMAT, "step": step, "rng": torch.get_rng_state().numpy().tobytes().hex()}
             (target / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
 
-        write_checkpoint(Weights(model), folder, dtype=torch.float32, companions=beside)
-    link(run, folder)
-    for old in sorted((run / "checkpoints").glob("step-*"))[:-most]:
-        shutil.rmtree(old)
+        write_checkpoint(Weights(model, whole), folder, dtype=torch.float32, companions=beside)
+    if among.first:
+        link(run, folder)
+        for old in sorted((run / "checkpoints").glob("step-*"))[:-most]:
+            shutil.rmtree(old)
+    among.wait()
     return folder
 
 
@@ -69,7 +81,8 @@ def restore(folder: Path, model: Olmoe, optimizer: Optimizer) -> int:
         with safe_open(folder / OPTIMIZER_FILE, "pt") as held:
             for name, parameter in model.named_parameters():
                 moments: dict[str, Tensor] = {each: held.get_tensor(f"{each}.{name}") for each in _MOMENTS}
-                optimizer.state[parameter] = {"step": torch.tensor(float(state["step"])), **moments}
+                shared = {each: shared_as(moment, parameter) for each, moment in moments.items()}
+                optimizer.state[parameter] = {"step": torch.tensor(float(state["step"])), **shared}
         torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["rng"]), dtype=torch.uint8))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise TrainingError(
@@ -86,7 +99,8 @@ def load_weights(model: Olmoe, folder: Path) -> None:
         raise TrainingError(f"the model in {folder} has another shape than the settings give")
     with torch.no_grad():
         for name in ours:
-            model.get_parameter(name).copy_(checkpoint.tensor(name))
+            parameter = model.get_parameter(name)
+            parameter.copy_(shared_as(checkpoint.tensor(name).float(), parameter))
 
 
 def link(run: Path, folder: Path) -> None:
@@ -103,7 +117,13 @@ def _pieces(model: Olmoe) -> Iterator[Piece]:
             yield Piece(f"{moment}.{name}", tuple(parameter.shape), torch.float32)
 
 
+def _weights(model: Olmoe) -> Iterator[Tensor]:
+    """The whole weights, in the order in which a checkpoint is written."""
+    for name in table(model.config):
+        yield whole(model.get_parameter(name))
+
+
 def _moments(model: Olmoe, optimizer: Optimizer) -> Iterator[Tensor]:
     for parameter in model.parameters():
         for moment in _MOMENTS:
-            yield optimizer.state[parameter][moment]
+            yield whole(optimizer.state[parameter][moment])

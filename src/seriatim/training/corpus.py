@@ -12,6 +12,7 @@ from seriatim.errors import TrainingError, UsageError
 from seriatim.training.config import TrainConfig
 from seriatim.training.data import shards, sources, vocabulary
 from seriatim.training.data.batches import Batches
+from seriatim.training.parallel import Processes
 
 Progress = Callable[[str, int, int], None]
 
@@ -28,18 +29,20 @@ class Corpus:
     pad_id: int | None
 
 
-def corpus(
-    config: TrainConfig, run: Path, progress: Progress | None = None, *, rank: int = 0, ranks: int = 1
-) -> Corpus:
-    """The data that `config` names. Raises `UsageError` and `TrainingError` as the data do."""
+def corpus(config: TrainConfig, run: Path, among: Processes, progress: Progress | None = None) -> Corpus:
+    """The data that `config` names, of which each process reads its part.
+
+    Raises `UsageError` and `TrainingError` as the data do.
+    """
     settings = config.data
     folder = config.folder / settings.shards if settings.shards else run / "data"
-    if settings.sources and not folder.exists():
+    if settings.sources and not folder.exists() and among.first:
         _make(config, folder, progress)
+    among.wait()
     held = shards.opened(folder)
     batches = Batches(
         held.tokens("train"), length=settings.sequence_length, batch=config.run.batch_size, seed=config.run.seed,
-        rank=rank, ranks=ranks,
+        rank=among.rank, ranks=among.count,
     )  # fmt: skip
     return Corpus(batches, tuple(_held_out(held, config)), folder, held.vocabulary, held.eos_id, held.pad_id)
 

@@ -20,11 +20,12 @@ from seriatim.errors import SeriatimError, TrainingError
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.losses import load
 from seriatim.olmoe.model import Olmoe
-from seriatim.training import checkpoints
+from seriatim.training import checkpoints, parallel
 from seriatim.training.config import ModelSettings, TrainConfig
 from seriatim.training.corpus import Corpus, corpus
 from seriatim.training.losses import step_losses
 from seriatim.training.metrics import Metrics
+from seriatim.training.parallel import Processes
 from seriatim.training.schedule import learning_rate
 
 Progress = Callable[[str, int, int], None]
@@ -47,36 +48,49 @@ def pretrain(config: TrainConfig, run: Path, *, steps: int | None = None, progre
     Raises `TrainingError` where it cannot go on, naming the newest good checkpoint.
     """
     run.mkdir(parents=True, exist_ok=True)
-    data = corpus(config, run, progress)
+    with parallel.processes() as among:
+        return _pretrain(config, run, among, steps, progress if among.first else None)
+
+
+def _pretrain(
+    config: TrainConfig, run: Path, among: Processes, steps: int | None, progress: Progress | None
+) -> Trained:
+    data = corpus(config, run, among, progress)
     model = _model(config, data)
+    parallel.shard(model, among)
     optimizer = _optimizer(model, config)
     held = checkpoints.newest(run)
     step = checkpoints.restore(held, model, optimizer) if held else 0
     last = min(steps or config.schedule.steps, config.schedule.steps)
-    metrics = Metrics(run, config, step)
+    metrics = Metrics(run, config, step) if among.first else None
     row: dict[str, Any] = {"loss": math.nan}
     clock = _Clock(last, progress)
     try:
         while step < last:
-            row = _step(model, optimizer, config, data, step)
+            row = _step(model, optimizer, config, data, among, step)
             step += 1
-            due = step % config.run.save_every == 0 or step == last
             if config.run.validate_every and (step % config.run.validate_every == 0 or step == last):
                 row["validation_loss"] = validation_loss(model, data, config)
-            if due:
-                held = checkpoints.keep(run, step, model, optimizer, tokenizer=data.tokenizer, most=config.run.keep)
-            metrics.write(row | clock.tick(row, config))
+            if step % config.run.save_every == 0 or step == last:
+                held = checkpoints.keep(
+                    run, step, model, optimizer, among, tokenizer=data.tokenizer, most=config.run.keep
+                )
+            if metrics:
+                metrics.write(row | clock.tick(row, config))
     except SeriatimError as error:
         good = f"the newest good checkpoint is {held}" if held else "no checkpoint was made yet"
         raise TrainingError(f"stopped after step {step}: {error}; {good}") from error
     finally:
-        metrics.close()
+        if metrics:
+            metrics.close()
     if held is None:
         raise TrainingError(f"there is nothing to train: {last} steps")
     return Trained(held, step, row["loss"], row.get("validation_loss"))
 
 
-def _step(model: Olmoe, optimizer: AdamW, config: TrainConfig, data: Corpus, step: int) -> dict[str, Any]:
+def _step(
+    model: Olmoe, optimizer: AdamW, config: TrainConfig, data: Corpus, among: Processes, step: int
+) -> dict[str, Any]:
     """One step of the optimizer; returns its metrics."""
     rate = learning_rate(config.schedule, step, config.optimizer.learning_rate)
     for group in optimizer.param_groups:
@@ -84,7 +98,7 @@ def _step(model: Olmoe, optimizer: AdamW, config: TrainConfig, data: Corpus, ste
     losses: dict[str, float] = {}
     loads: list[Tensor] = []
     batch_BT = torch.from_numpy(data.batches.at(step)).long()
-    parts = batch_BT.chunk(config.run.accumulate)
+    parts = batch_BT.chunk(max(1, config.run.accumulate // among.count))
     for part_BT in parts:
         with _precision(config):
             terms, router_logits = step_losses(model, part_BT, config.loss)
@@ -93,12 +107,19 @@ def _step(model: Olmoe, optimizer: AdamW, config: TrainConfig, data: Corpus, ste
             losses[name] = losses.get(name, 0.0) + value.item() / len(parts)
         counts = [load(logits_NE, model.config.num_experts_per_tok) for logits_NE in router_logits]
         loads = [a + b for a, b in zip(loads, counts, strict=True)] if loads else counts
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip).item()
+    losses = {name: among.mean(value) for name, value in losses.items()}
+    norm = parallel.whole(torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip)).item()
     if not math.isfinite(norm) or not all(map(math.isfinite, losses.values())):
         raise TrainingError(f"the loss or its gradient is no number at step {step} (loss {losses['loss']})")
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {"step": step + 1, "learning_rate": rate, **losses, "gradient_norm": norm, **_loads(loads)}
+    return {
+        "step": step + 1,
+        "learning_rate": rate,
+        **losses,
+        "gradient_norm": norm,
+        **_loads([among.total(counts_E) for counts_E in loads]),
+    }
 
 
 @torch.no_grad()
@@ -112,6 +133,7 @@ def validation_loss(model: Olmoe, data: Corpus, config: TrainConfig) -> float:
         targets = batch_BT[:, 1:].flatten()
         total += F.cross_entropy(logits_BTV.flatten(0, 1).float(), targets, reduction="sum").item()
         tokens += targets.numel()
+    parallel.let_go(model)
     if not tokens:
         raise TrainingError("no document is held out; set data.validation, or run.validate_every to 0")
     return total / tokens

@@ -1,0 +1,85 @@
+"""Real processes on gloo: what they compute is what one process computes, and any number goes on from any other's."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from seriatim.olmoe.loading import load
+from seriatim.training import loop
+from seriatim.training.config import TrainConfig, read_config
+from seriatim.training.metrics import read_metrics
+from tests.training.test_loop import SETTINGS, config, one_thread  # noqa: F401
+
+
+def command(count: int, *arguments: str) -> list[str]:
+    return [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count),
+        "-m", "--", "seriatim", "train", "pretrain", *arguments,
+    ]  # fmt: skip
+
+
+def by_processes(count: int, folder: Path, run: str, *arguments: str) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    toml = (folder / "run.toml").read_text()
+    assert "accumulate = 2" in toml
+    done = subprocess.run(
+        command(count, "run.toml", "--run", run, *arguments),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def _children(parent: int) -> list[int]:
+    status = [path for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    fields = [path.read_text().rpartition(")")[2].split() for path in status]
+    return sorted(int(path.parent.name) for path, each in zip(status, fields, strict=True) if int(each[1]) == parent)
+
+
+@pytest.mark.slow
+def test_two_processes_lose_as_one_does_and_each_number_goes_on_from_the_other(
+    config: TrainConfig,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    loop.pretrain(config, tmp_path / "one")
+    by_processes(2, tmp_path, "two")
+    one, two = (read_metrics(tmp_path / name) for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], abs=1e-5)
+        assert a["gradient_norm"] == pytest.approx(b["gradient_norm"], rel=1e-4)
+        assert a["load_max_by_layer"] == pytest.approx(b["load_max_by_layer"], abs=0.05)
+    by_processes(2, tmp_path, "half", "--steps", "10")
+    loop.pretrain(config, tmp_path / "half")
+    ours, theirs = (load(tmp_path / name / "last").state_dict() for name in ("one", "half"))
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_job_which_then_goes_on(config: TrainConfig, tmp_path: Path) -> None:  # noqa: F811
+    longer = SETTINGS.replace("steps = 20", "steps = 4000").replace("save_every = 5", "save_every = 20")
+    (tmp_path / "run.toml").write_text(longer)
+    job = subprocess.Popen(
+        command(2, "run.toml", "--run", "run"), cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while job.poll() is None and not (tmp_path / "run" / "last").exists():
+        time.sleep(0.05)
+    assert job.poll() is None
+    os.kill(_children(job.pid)[-1], signal.SIGKILL)
+    told = job.communicate(timeout=120)[1].decode()
+    assert job.returncode != 0
+    assert "SIGKILL" in told or "Signal 9" in told
+    held = (tmp_path / "run" / "last").resolve()
+    reached = int(held.name.removeprefix("step-"))
+    going = read_config(tmp_path / "run.toml")
+    assert loop.pretrain(replace(going), tmp_path / "run", steps=reached + 2).step == reached + 2
