@@ -23,9 +23,9 @@ CANDIDATES = 200
 CLOSE_UP = 128
 NEIGHBOUR = 0.3
 # What BM25, static vectors, passages and pieces count in the end; the figures are flat around these.
-_WEIGHTS = (1.0, 0.5, 1.0, 1.0)
+_WEIGHTS = (1.0, 0.7, 1.0, 1.0)
 _DEPTH = 400
-_RRF = 20
+_RRF = 30
 _EMBED_AT_ONCE = 64
 
 
@@ -70,8 +70,8 @@ def rank_dense(
 
 
 def fuse(lists: Sequence[Rows], depth: int, weights: Sequence[float] | None = None) -> tuple[Rows, Scores]:
-    """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): the weighted sum of 1 / (20 + rank) over the
-    lists. The constant is a third of theirs: passages of one document are fewer than documents of a collection."""
+    """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): the weighted sum of 1 / (30 + rank) over the
+    lists. The constant is half of theirs: passages of one document are fewer than documents of a collection."""
     fused: dict[int, float] = {}
     for ranked, weight in zip(lists, weights or [1.0] * len(lists), strict=True):
         for rank, row in enumerate(ranked.tolist(), start=1):
