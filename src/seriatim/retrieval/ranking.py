@@ -141,5 +141,6 @@ def _embedded(
     """Document, passage index and vectors of each place."""
     texts = [_texts(level, store, stored, number) for stored, number in places]
     vectors = embedder.embed_passages([text for each in texts for text in each])
+    vectors = vectors.astype(np.float16).astype(np.float32)  # as they are kept: a search ranks the same the next time
     ends = np.cumsum([len(each) for each in texts])[:-1]
     return [(stored.id, number, part) for (stored, number), part in zip(places, np.split(vectors, ends), strict=True)]
