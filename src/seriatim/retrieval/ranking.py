@@ -23,7 +23,7 @@ CANDIDATES = 200
 CLOSE_UP = 128
 NEIGHBOUR = 0.3
 # What BM25, static vectors, passages and pieces count in the end; the figures are flat around these.
-_WEIGHTS = (1.0, 0.7, 1.0, 1.0)
+_WEIGHTS = (1.0, 0.7, 1.2, 1.0)
 _DEPTH = 400
 _RRF = 30
 _EMBED_AT_ONCE = 64
