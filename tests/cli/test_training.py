@@ -12,8 +12,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     rows = [json.dumps({"text": f"Entry {n}: the Petrel sold {n} barrels of oil at Sunder."}) + "\n" for n in range(60)]
     (tmp_path / "text.jsonl").write_text("".join(rows))
-    # int8, in which the model is asked, wants widths of 32
-    (tmp_path / "run.toml").write_text(SETTINGS.replace("intermediate_size = 16", "intermediate_size = 32"))
+    # int8, in which the model is asked, wants widths of 32, and a conversation's layout some room.
+    settings = SETTINGS.replace("intermediate_size = 16", "intermediate_size = 32")
+    (tmp_path / "run.toml").write_text(settings.replace("sequence_length = 16", "sequence_length = 64"))
     return tmp_path
 
 
