@@ -3,6 +3,7 @@
 Main path: `run` → for each question and budget not asked yet: `_context` → `_generation` → a row.
 """
 
+import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -83,15 +84,23 @@ def run(
 
 
 def reader_identity(model: str) -> str:
-    """What tells a reader from every other: an address, or a file's name, size and time (a folder's files')."""
+    """What tells a reader from every other, on any machine: an address, or the SHA-256 of its file (a folder's files).
+
+    A run can so be taken up on another machine, to which its folder was copied.
+    """
     if "://" in model:
         return model
     path = reader_path(model)
-    files = sorted(path.glob("*")) if path.is_dir() else [path]
+    files = sorted(file for file in path.glob("*") if file.is_file()) if path.is_dir() else [path]
     try:
-        return " ".join(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files)
+        return " ".join(f"{file.name}:{_sha256(file)}" for file in files)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: str) -> dict[str, Any]:
