@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from seriatim.errors import UsageError
 from seriatim.olmoe.loading import load
 from seriatim.training import loop
 from seriatim.training.config import TrainConfig, read_config
@@ -27,8 +28,6 @@ def command(count: int, *arguments: str) -> list[str]:
 
 def by_processes(count: int, folder: Path, run: str, *arguments: str) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    toml = (folder / "run.toml").read_text()
-    assert "accumulate = 2" in toml
     done = subprocess.run(
         command(count, "run.toml", "--run", run, *arguments),
         cwd=folder,
@@ -46,22 +45,36 @@ def _children(parent: int) -> list[int]:
 
 
 @pytest.mark.slow
-def test_two_processes_lose_as_one_does_and_each_number_goes_on_from_the_other(
+@pytest.mark.parametrize(("count", "expert_parallel"), [(2, 1), (2, 2), (4, 2)])
+def test_processes_lose_as_one_does_and_each_number_goes_on_from_the_other(
     config: TrainConfig,  # noqa: F811
     tmp_path: Path,
+    count: int,
+    expert_parallel: int,
 ) -> None:
+    (tmp_path / "run.toml").write_text(SETTINGS.replace("accumulate = 2", f"accumulate = {count}"))
+    config = read_config(tmp_path / "run.toml")
     loop.pretrain(config, tmp_path / "one")
-    by_processes(2, tmp_path, "two")
-    one, two = (read_metrics(tmp_path / name) for name in ("one", "two"))
-    for a, b in zip(one, two, strict=True):
+    options = ("--expert-parallel", str(expert_parallel))
+    by_processes(count, tmp_path, "several", *options)
+    one, several = (read_metrics(tmp_path / name) for name in ("one", "several"))
+    for a, b in zip(one, several, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], abs=1e-5)
         assert a["gradient_norm"] == pytest.approx(b["gradient_norm"], rel=1e-4)
         assert a["load_max_by_layer"] == pytest.approx(b["load_max_by_layer"], abs=0.05)
-    by_processes(2, tmp_path, "half", "--steps", "10")
+    by_processes(count, tmp_path, "half", "--steps", "10", *options)
     loop.pretrain(config, tmp_path / "half")
     ours, theirs = (load(tmp_path / name / "last").state_dict() for name in ("one", "half"))
     for name, tensor in ours.items():
         torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-4)
+
+
+def test_experts_are_shared_among_processes_that_they_divide_into(
+    config: TrainConfig,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match="--expert-parallel 2 must divide the 1 processes"):
+        loop.pretrain(config, tmp_path / "run", expert_parallel=2)
 
 
 @pytest.mark.slow

@@ -73,6 +73,10 @@ def pretrain(
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", min=1, help="Stop at step N.", show_default=False)
     ] = None,
+    expert_parallel: Annotated[
+        int,
+        typer.Option("--expert-parallel", metavar="P", min=1, help="So many processes share the experts (torchrun)."),
+    ] = 1,
     json: JsonOption = False,
 ) -> None:
     """Train a model from the beginning; the same command goes on with a run that was stopped."""
@@ -86,7 +90,7 @@ def pretrain(
     from seriatim.training import loop
 
     with progress_bar("Training") as update:
-        trained = loop.pretrain(settings, run, steps=steps, progress=update)
+        trained = loop.pretrain(settings, run, steps=steps, expert_parallel=expert_parallel, progress=update)
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes the first one speaks
     if json:

@@ -41,23 +41,36 @@ class Trained:
     validation_loss: float | None
 
 
-def pretrain(config: TrainConfig, run: Path, *, steps: int | None = None, progress: Progress | None = None) -> Trained:
+def pretrain(
+    config: TrainConfig,
+    run: Path,
+    *,
+    steps: int | None = None,
+    expert_parallel: int = 1,
+    progress: Progress | None = None,
+) -> Trained:
     """Train for the schedule's steps, or until step `steps`, and keep everything in the folder `run`.
 
+    Of several processes (see `parallel`), groups of `expert_parallel` share the experts among them.
     A run that was stopped, even killed, goes on from its newest checkpoint and ends in the same weights, to the bit.
     Raises `TrainingError` where it cannot go on, naming the newest good checkpoint.
     """
     run.mkdir(parents=True, exist_ok=True)
     with parallel.processes() as among:
-        return _pretrain(config, run, among, steps, progress if among.first else None)
+        return _pretrain(config, run, among, steps, expert_parallel, progress if among.first else None)
 
 
 def _pretrain(
-    config: TrainConfig, run: Path, among: Processes, steps: int | None, progress: Progress | None
+    config: TrainConfig,
+    run: Path,
+    among: Processes,
+    steps: int | None,
+    expert_parallel: int,
+    progress: Progress | None,
 ) -> Trained:
     data = corpus(config, run, among, progress)
     model = _model(config, data)
-    parallel.shard(model, among)
+    parallel.shard(model, among, expert_parallel)
     optimizer = _optimizer(model, config)
     held = checkpoints.newest(run)
     step = checkpoints.restore(held, model, optimizer) if held else 0
@@ -108,7 +121,7 @@ def _step(
         counts = [load(logits_NE, model.config.num_experts_per_tok) for logits_NE in router_logits]
         loads = [a + b for a, b in zip(loads, counts, strict=True)] if loads else counts
     losses = {name: among.mean(value) for name, value in losses.items()}
-    norm = parallel.whole(torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip)).item()
+    norm = parallel.clip(model.parameters(), config.optimizer.clip)
     if not math.isfinite(norm) or not all(map(math.isfinite, losses.values())):
         raise TrainingError(f"the loss or its gradient is no number at step {step} (loss {losses['loss']})")
     optimizer.step()
@@ -178,7 +191,7 @@ def _optimizer(model: Olmoe, config: TrainConfig) -> AdamW:
     """AdamW over everything alike: norms and embeddings decay too, as OLMoE's do."""
     settings = config.optimizer
     return AdamW(
-        model.parameters(), lr=settings.learning_rate, betas=(settings.beta1, settings.beta2), eps=settings.eps,
+        [{"params": same} for same in parallel.alike(model.parameters())], lr=settings.learning_rate, betas=(settings.beta1, settings.beta2), eps=settings.eps,
         weight_decay=settings.weight_decay, fused=True,
     )  # fmt: skip
 

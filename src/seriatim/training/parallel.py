@@ -1,13 +1,16 @@
 """Several processes that train one model: started by torchrun, weights and optimizer sharded by PyTorch's FSDP2.
 
-    torchrun --nproc-per-node 2 -m -- seriatim train pretrain CONFIG.toml --run DIR
+    torchrun --nproc-per-node 4 -m -- seriatim train pretrain CONFIG.toml --run DIR [--expert-parallel 2]
+
+With expert parallelism the processes form groups of so many, which share the experts out among them; each expert is
+then sharded over the groups, and everything else over all processes.
 
 Each process reads its own stretch of a batch; gradients are averaged. Alone, without torchrun, nothing is sharded, and
 all of this does nothing.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,9 +19,12 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from seriatim.errors import UsageError
 from seriatim.olmoe.model import Olmoe
+from seriatim.training.expert_parallel import SharedExperts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +71,49 @@ def processes() -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def shard(model: Olmoe, among: Processes) -> None:
-    """Share the model's parameters out, block by block; each is whole only while its block is computed."""
+def shard(model: Olmoe, among: Processes, expert_parallel: int = 1) -> None:
+    """Share the model's parameters out, block by block; each is whole only while its block is computed.
+
+    Groups of `expert_parallel` processes share the experts among them. Raises `UsageError` where that does not divide
+    the processes and the experts.
+    """
+    experts = model.config.num_experts
+    if among.count % expert_parallel or experts % expert_parallel:
+        raise UsageError(
+            f"--expert-parallel {expert_parallel} must divide the {among.count} processes and the {experts} experts"
+        )
     if among.count == 1:
         return
-    mesh = init_device_mesh("cuda" if torch.cuda.is_available() else "cpu", (among.count,))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    everyone = init_device_mesh(device, (among.count,))
+    groups = init_device_mesh(
+        device, (among.count // expert_parallel, expert_parallel), mesh_dim_names=("groups", "experts")
+    )
     for block in model.model.layers:
-        fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+        if expert_parallel > 1:
+            block.mlp.experts = SharedExperts(block.mlp.experts, groups["experts"])
+            # Experts are cut across their rows: their first dimension is shared out already.
+            fully_shard(block.mlp.experts, mesh=groups["groups"], shard_placement_fn=lambda _: Shard(1))
+        fully_shard(block, mesh=everyone)
+    fully_shard(model, mesh=everyone)
+
+
+def clip(parameters: Iterable[Tensor], most: float) -> float:
+    """Shrink the gradients to the norm `most` where theirs is larger; returns the norm before, over all processes."""
+    parameters = [parameter for parameter in parameters if parameter.grad is not None]
+    norms = [whole(get_total_norm([each.grad for each in same])) for same in alike(parameters)]  # type: ignore[misc]
+    norm = torch.stack(norms).square().sum().sqrt()
+    for same in alike(parameters):
+        clip_grads_with_norm_(same, most, norm)
+    return float(norm)
+
+
+def alike(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Parameters by how they are shared out: PyTorch takes a list of tensors in one go only where that is the same."""
+    found: dict[object, list[Tensor]] = {}
+    for each in parameters:
+        found.setdefault((each.device_mesh if isinstance(each, DTensor) else None), []).append(each)
+    return list(found.values())
 
 
 def let_go(model: Olmoe) -> None:
