@@ -190,10 +190,11 @@ def shape(
 def _optimizer(model: Olmoe, config: TrainConfig) -> AdamW:
     """AdamW over everything alike: norms and embeddings decay too, as OLMoE's do."""
     settings = config.optimizer
+    groups = [{"params": same} for same in parallel.alike(model.parameters())]
+    betas = (settings.beta1, settings.beta2)
     return AdamW(
-        [{"params": same} for same in parallel.alike(model.parameters())], lr=settings.learning_rate, betas=(settings.beta1, settings.beta2), eps=settings.eps,
-        weight_decay=settings.weight_decay, fused=True,
-    )  # fmt: skip
+        groups, lr=settings.learning_rate, betas=betas, eps=settings.eps, weight_decay=settings.weight_decay, fused=True
+    )
 
 
 def _precision(config: TrainConfig) -> AbstractContextManager[Any]:

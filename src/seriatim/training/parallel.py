@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -89,6 +90,7 @@ def shard(model: Olmoe, among: Processes, expert_parallel: int = 1) -> None:
     groups = init_device_mesh(
         device, (among.count // expert_parallel, expert_parallel), mesh_dim_names=("groups", "experts")
     )
+    block: Any
     for block in model.model.layers:
         if expert_parallel > 1:
             block.mlp.experts = SharedExperts(block.mlp.experts, groups["experts"])
