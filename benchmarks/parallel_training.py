@@ -2,9 +2,9 @@
 
 Protocol: the same configuration (a tiny OLMoE on the sample document, 20 steps) by one process, by FSDP2 on 2 and 4, by
 expert parallelism on 2 and 4, and by both on 4; gloo on this machine. The single process accumulates as many parts as
-there are processes, since the balancing loss is that of a part. The learning rate is that of the recipe: at higher ones
-rounding soon sends a token that stands between two experts to the other one. "difference" is the largest over the steps;
-bytes are those of the parameters that a process keeps between steps, the most of any process.
+there are processes, since the balancing loss is that of a part. The learning rate is that of the recipe: at higher
+ones rounding soon sends a token that stands between two experts to the other one. "difference" is the largest over the
+steps; bytes are those of the parameters that a process keeps between steps, the most of any process.
 
     python benchmarks/parallel_training.py --out benchmarks/results/parallel_training.json
 """
@@ -98,12 +98,11 @@ def _measure(folder: Path, processes: int, expert_parallel: int) -> dict[str, An
 def _print_kept(file: Path, expert_parallel: int) -> None:
     from seriatim.olmoe.model import Olmoe
     from seriatim.training import parallel
-    from seriatim.training.config import read_config
-    from seriatim.training.loop import shape
+    from seriatim.training.config import model_config, read_config
 
     config = read_config(file)
     with parallel.processes() as among:
-        model = Olmoe(shape(config.model, config.data.sequence_length, config.data.vocab_size, 0, None))
+        model = Olmoe(model_config(config.model, config.data.sequence_length, config.data.vocab_size, 0, None))
         whole = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
         parallel.shard(model, among, expert_parallel)
         kept = sum(p.to_local().numel() * p.element_size() for p in model.parameters())  # type: ignore[attr-defined]

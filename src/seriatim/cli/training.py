@@ -102,3 +102,48 @@ def pretrain(
         )  # fmt: skip
     else:
         print(f"step {trained.step:,}, loss {trained.loss:.4f}: {run / 'last'}")
+
+
+@app.command()
+def plan(
+    config: ConfigArgument,
+    gpus: Annotated[int, typer.Option("--gpus", metavar="N", min=1, help="So many processors.")] = 1,
+    hardware: Annotated[str, typer.Option("--hardware", metavar="NAME", help="h100 or a100.")] = "h100",
+    expert_parallel: Annotated[
+        int, typer.Option("--expert-parallel", metavar="P", min=1, help="So many processes share the experts.")
+    ] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Tell what a run would take: memory, tokens a second, bytes on the wire, days."""
+    from dataclasses import asdict
+
+    from seriatim.cli.printing import print_json
+    from seriatim.errors import UsageError
+    from seriatim.training.config import model_config, read_config
+    from seriatim.training.plan import HARDWARE, estimate
+
+    settings = read_config(config)
+    vocabulary = settings.model.vocab_size or settings.data.vocab_size
+    if not vocabulary:
+        raise UsageError(f"{config} does not say how many ids the vocabulary has: set model.vocab_size")
+    if hardware not in HARDWARE:
+        raise UsageError(f"{hardware} is no hardware that is known; known are {', '.join(HARDWARE)}")
+    model = model_config(settings.model, settings.data.sequence_length, vocabulary, 0, None)
+    takes = estimate(model, settings, gpus, HARDWARE[hardware], expert_parallel)
+    if json:
+        print_json(asdict(takes) | {"memory_bytes": takes.memory_bytes, "hardware": hardware})
+        return
+    step = takes.products_s + takes.memory_s + takes.wire_s
+    fits = "" if takes.memory_bytes < HARDWARE[hardware].memory_bytes else ": more than there is"
+    for name, told in (
+        ("parameters", f"{takes.parameters:,}, of which a token uses {takes.active_parameters:,}"),
+        ("memory a GPU", f"{takes.memory_bytes / 1e9:.1f} GB{fits} (weights, gradients, moments "
+         f"{takes.state_bytes / 1e9:.1f}, gathered {takes.gathered_bytes / 1e9:.1f}, "
+         f"activations {takes.activation_bytes / 1e9:.1f})"),
+        ("a step", f"{step:.3f} s (products {takes.products_s:.3f}, memory {takes.memory_s:.3f}, "
+         f"wire {takes.wire_s:.3f})"),
+        ("on the wire", f"{takes.wire_bytes / 1e9:.1f} GB a GPU and step"),
+        ("speed", f"{takes.tokens_per_s:,.0f} tokens/s a GPU, {takes.tokens_per_s * gpus:,.0f} in all"),
+        ("time", f"{takes.days:,.1f} days"),
+    ):  # fmt: skip
+        print(f"{name:14}{told}")

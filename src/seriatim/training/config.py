@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from seriatim.errors import UsageError
+from seriatim.olmoe.config import OlmoeConfig
 
 Precision = Literal["auto", "float32", "bfloat16"]
 T = TypeVar("T")
@@ -149,6 +150,31 @@ def read_config(path: Path) -> TrainConfig:
         return _table(TrainConfig, table, "", {"folder": path.resolve().parent})
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def model_config(
+    settings: ModelSettings, sequence_length: int, vocabulary: int, eos_id: int, pad_id: int | None
+) -> OlmoeConfig:
+    """The model's config; what the settings leave open comes from the data."""
+    return OlmoeConfig(
+        vocab_size=settings.vocab_size or vocabulary,
+        hidden_size=settings.hidden_size,
+        intermediate_size=settings.intermediate_size,
+        num_hidden_layers=settings.num_hidden_layers,
+        num_attention_heads=settings.num_attention_heads,
+        num_key_value_heads=settings.num_key_value_heads or settings.num_attention_heads,
+        num_experts=settings.num_experts,
+        num_experts_per_tok=settings.num_experts_per_tok,
+        max_position_embeddings=sequence_length,
+        rms_norm_eps=settings.rms_norm_eps,
+        rope_theta=settings.rope_theta,
+        norm_topk_prob=settings.norm_topk_prob,
+        clip_qkv=settings.clip_qkv or None,
+        tie_word_embeddings=settings.tie_word_embeddings,
+        initializer_range=settings.initializer_range,
+        eos_token_id=eos_id,
+        pad_token_id=pad_id,
+    )
 
 
 def _table(kind: type[T], table: Mapping[str, Any], where: str, given: Mapping[str, Any] | None = None) -> T:

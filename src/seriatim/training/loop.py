@@ -21,7 +21,7 @@ from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.losses import load
 from seriatim.olmoe.model import Olmoe
 from seriatim.training import checkpoints, parallel
-from seriatim.training.config import ModelSettings, TrainConfig
+from seriatim.training.config import TrainConfig, model_config
 from seriatim.training.corpus import Corpus, corpus
 from seriatim.training.losses import step_losses
 from seriatim.training.metrics import Metrics
@@ -70,7 +70,7 @@ def _pretrain(
 ) -> Trained:
     data = corpus(config, run, among, progress)
     model = _model(config, data)
-    parallel.shard(model, among, expert_parallel)
+    parallel.shard(model, among, expert_parallel, numbers=_numbers(config))
     optimizer = _optimizer(model, config)
     held = checkpoints.newest(run)
     step = checkpoints.restore(held, model, optimizer) if held else 0
@@ -159,32 +159,7 @@ def _model(config: TrainConfig, data: Corpus) -> Olmoe:
         model = Olmoe(OlmoeConfig.from_file(start / "config.json"))
         checkpoints.load_weights(model, start)
         return model
-    return Olmoe(shape(config.model, config.data.sequence_length, data.vocabulary, data.eos_id, data.pad_id))
-
-
-def shape(
-    settings: ModelSettings, sequence_length: int, vocabulary: int, eos_id: int, pad_id: int | None
-) -> OlmoeConfig:
-    """The model's config; what the settings leave open comes from the data."""
-    return OlmoeConfig(
-        vocab_size=settings.vocab_size or vocabulary,
-        hidden_size=settings.hidden_size,
-        intermediate_size=settings.intermediate_size,
-        num_hidden_layers=settings.num_hidden_layers,
-        num_attention_heads=settings.num_attention_heads,
-        num_key_value_heads=settings.num_key_value_heads or settings.num_attention_heads,
-        num_experts=settings.num_experts,
-        num_experts_per_tok=settings.num_experts_per_tok,
-        max_position_embeddings=sequence_length,
-        rms_norm_eps=settings.rms_norm_eps,
-        rope_theta=settings.rope_theta,
-        norm_topk_prob=settings.norm_topk_prob,
-        clip_qkv=settings.clip_qkv or None,
-        tie_word_embeddings=settings.tie_word_embeddings,
-        initializer_range=settings.initializer_range,
-        eos_token_id=eos_id,
-        pad_token_id=pad_id,
-    )
+    return Olmoe(model_config(config.model, config.data.sequence_length, data.vocabulary, data.eos_id, data.pad_id))
 
 
 def _optimizer(model: Olmoe, config: TrainConfig) -> AdamW:
@@ -200,10 +175,16 @@ def _optimizer(model: Olmoe, config: TrainConfig) -> AdamW:
 def _precision(config: TrainConfig) -> AbstractContextManager[Any]:
     """bfloat16 where it is asked for, or the hardware has it; the weights stay in float32."""
     kind = "cuda" if torch.cuda.is_available() else "cpu"
+    numbers = _numbers(config)
+    return torch.autocast(kind, numbers) if numbers else nullcontext()
+
+
+def _numbers(config: TrainConfig) -> torch.dtype | None:
+    """What products are computed in, where that is not float32."""
     wanted = config.run.precision
     if wanted == "auto":
-        wanted = "bfloat16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return torch.autocast(kind, torch.bfloat16) if wanted == "bfloat16" else nullcontext()
+        wanted = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
+    return torch.bfloat16 if wanted == "bfloat16" else None
 
 
 def _loads(loads_E: list[Tensor]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -72,8 +72,9 @@ def processes() -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def shard(model: Olmoe, among: Processes, expert_parallel: int = 1) -> None:
-    """Share the model's parameters out, block by block; each is whole only while its block is computed.
+def shard(model: Olmoe, among: Processes, expert_parallel: int = 1, *, numbers: torch.dtype | None = None) -> None:
+    """Share the model's parameters out, block by block; each is whole only while its block is computed, and then in
+    `numbers` where that is given. Gradients are summed in float32.
 
     Groups of `expert_parallel` processes share the experts among them. Raises `UsageError` where that does not divide
     the processes and the experts.
@@ -90,14 +91,17 @@ def shard(model: Olmoe, among: Processes, expert_parallel: int = 1) -> None:
     groups = init_device_mesh(
         device, (among.count // expert_parallel, expert_parallel), mesh_dim_names=("groups", "experts")
     )
+    precision = MixedPrecisionPolicy(param_dtype=numbers, reduce_dtype=torch.float32, cast_forward_inputs=False)
     block: Any
     for block in model.model.layers:
         if expert_parallel > 1:
             block.mlp.experts = SharedExperts(block.mlp.experts, groups["experts"])
             # Experts are cut across their rows: their first dimension is shared out already.
-            fully_shard(block.mlp.experts, mesh=groups["groups"], shard_placement_fn=lambda _: Shard(1))
-        fully_shard(block, mesh=everyone)
-    fully_shard(model, mesh=everyone)
+            fully_shard(
+                block.mlp.experts, mesh=groups["groups"], shard_placement_fn=lambda _: Shard(1), mp_policy=precision
+            )
+        fully_shard(block, mesh=everyone, mp_policy=precision)
+    fully_shard(model, mesh=everyone, mp_policy=precision)
 
 
 def clip(parameters: Iterable[Tensor], most: float) -> float:
