@@ -22,6 +22,7 @@ class ModelSettings:
     """The shape of the model; names as in `config.json`. `vocab_size` 0 means that of the data's tokenizer.
 
     `start` is a folder with a checkpoint to continue from; the shape is then the checkpoint's, and must not be given.
+    `routing` by expert choice is for studies: such a model can be trained, but not asked (see `expert_choice`).
     """
 
     start: str = ""
@@ -39,6 +40,7 @@ class ModelSettings:
     clip_qkv: float = 0.0
     tie_word_embeddings: bool = False
     initializer_range: float = 0.02
+    routing: Literal["token_choice", "expert_choice"] = "token_choice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

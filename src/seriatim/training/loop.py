@@ -23,6 +23,7 @@ from seriatim.olmoe.model import Olmoe
 from seriatim.training import checkpoints, parallel
 from seriatim.training.config import TrainConfig, model_config
 from seriatim.training.corpus import Corpus, corpus
+from seriatim.training.expert_choice import let_experts_choose
 from seriatim.training.losses import step_losses
 from seriatim.training.metrics import Metrics
 from seriatim.training.parallel import Processes
@@ -70,6 +71,8 @@ def _pretrain(
 ) -> Trained:
     data = corpus(config, run, among, progress)
     model = _model(config, data)
+    if config.model.routing == "expert_choice":
+        let_experts_choose(model)
     parallel.shard(model, among, expert_parallel, numbers=_numbers(config))
     optimizer = _optimizer(model, config)
     held = checkpoints.newest(run)

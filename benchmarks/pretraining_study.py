@@ -1,0 +1,214 @@
+"""What of OLMoE's design shows in small: arms that differ in one thing, three seeds each, held-out loss.
+
+Protocol, fixed before the runs: benchmarks/pretraining/base.toml (3 million parameters, 0.9 of them active; 500 steps
+of 2,048 tokens: not quite one pass over the corpus); arms as in ARMS, each with seeds 0, 1, 2 for weights and order
+alike. The corpus is all the .txt files of --texts, cut at paragraphs into documents of about 4,000 characters, 5 % held
+out; a tokenizer of 2,048 ids is trained on it. What counts is the last held-out loss, each arm less "64 of 8" of the
+same seed: mean and 95 % interval by Student's t over the seeds. "dense" has one expert of the same active size; how
+many times fewer steps, and seconds, "64 of 8" needs to reach its last loss is read off the held-out curve.
+
+Public-domain texts that come to hand: two novels from Project Gutenberg, and `apt-get install bible-kjv;
+bible -f Gen1:1-Rev22:21 > kjv.txt`. Runs are taken up where they stopped.
+
+    python benchmarks/pretraining_study.py --texts FOLDER --runs runs/study \
+        --out benchmarks/results/pretraining_study.json
+"""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import machine
+from seriatim.training.config import LossSettings, TrainConfig, read_config
+
+SEEDS = (0, 1, 2)
+BASE = "64 of 8"
+DENSE = {"num_experts": 1, "num_experts_per_tok": 1, "intermediate_size": 256}
+ARMS: dict[str, dict[str, Any]] = {
+    BASE: {},
+    "dense": {"model": DENSE, "loss": {"balancing": 0.0, "z": 0.0}},
+    "8 of 1": {"model": {"num_experts": 8, "num_experts_per_tok": 1, "intermediate_size": 256}},
+    "no balancing loss": {"loss": {"balancing": 0.0}},
+    "expert choice": {"loss": {"balancing": 0.0}, "expert_choice": True},
+    "eps 1e-5": {"optimizer": {"eps": 1e-5}},
+}
+VOCABULARY, DOCUMENT_CHARACTERS = 2048, 4000
+# Student's t, two-sided 95 %, two degrees of freedom.
+T_95 = 4.303
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=Path, required=True, help="folder with .txt files")
+    parser.add_argument("--runs", type=Path, required=True, help="where the runs are kept")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--plot", type=Path, default=Path("docs/pretraining-study.svg"))
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    options = parser.parse_args()
+    _corpus(options.texts, options.runs)
+    torch.set_num_threads(1)
+    for seed in SEEDS:
+        for arm in options.arms:
+            _train(arm, seed, options.runs)
+    runs = {(arm, seed): _curve(options.runs / _name(arm, seed)) for arm in options.arms for seed in SEEDS}
+    result = {
+        "command": " ".join(["python", *sys.argv]),
+        "machine": machine(),
+        "texts": {each.name: each.stat().st_size for each in sorted(options.texts.glob("*.txt"))},
+        "arms": [_arm(arm, runs) for arm in options.arms],
+        "against_dense": _against_dense(runs) if "dense" in options.arms else None,
+        "curves": [
+            {"arm": arm, "seed": seed} | {key: [row[key] for row in rows] for key in rows[0]}
+            for (arm, seed), rows in runs.items()
+        ],
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps({"arms": result["arms"], "against_dense": result["against_dense"]}, indent=1))
+    _draw(runs, options.plot)
+
+
+def _corpus(texts: Path, runs: Path) -> None:
+    """Token shards of the texts, in runs/data."""
+    import subprocess
+
+    if (runs / "data").exists():
+        return
+    runs.mkdir(parents=True, exist_ok=True)
+    rows = runs / "documents.jsonl"
+    with rows.open("w", encoding="utf-8") as out:
+        for file in sorted(texts.glob("*.txt")):
+            for text in _documents(file.read_text(encoding="utf-8-sig")):
+                out.write(json.dumps({"text": text}) + "\n")
+    subprocess.run(
+        [sys.executable, "-m", "seriatim", "train", "data", str(rows), "--out", str(runs / "data"),
+         "--vocab", str(VOCABULARY), "--validation", "0.05"],
+        check=True,
+    )  # fmt: skip
+
+
+def _documents(text: str) -> list[str]:
+    found, held = [], ""
+    for paragraph in text.replace("\r\n", "\n").split("\n\n" if "\n\n" in text.replace("\r\n", "\n") else "\n"):
+        held += paragraph + "\n\n"
+        if len(held) >= DOCUMENT_CHARACTERS:
+            found.append(held)
+            held = ""
+    return [*found, held] if held.strip() else found
+
+
+def _train(arm: str, seed: int, runs: Path) -> None:
+    from seriatim.training import loop
+
+    base = read_config(Path(__file__).parent / "pretraining" / "base.toml")
+    changes = ARMS[arm]
+    config: TrainConfig = replace(
+        base,
+        folder=runs.resolve(),
+        model=replace(base.model, **changes.get("model", {}))
+        if "expert_choice" not in changes
+        else replace(base.model, routing="expert_choice"),
+        loss=replace(base.loss, **changes.get("loss", {})) if "loss" in changes else LossSettings(),
+        optimizer=replace(base.optimizer, **changes.get("optimizer", {})),
+        run=replace(base.run, seed=seed),
+    )
+    trained = loop.pretrain(config, runs / _name(arm, seed))
+    print(f"{arm}, seed {seed}: held-out loss {trained.validation_loss}", flush=True)
+
+
+def _name(arm: str, seed: int) -> str:
+    return f"{arm.replace(' ', '-')}-{seed}"
+
+
+def _curve(run: Path) -> list[dict[str, float]]:
+    """Held-out loss, fullest expert and idle experts by step, with the seconds of training until then."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    by_step = {row["step"]: row for row in rows}
+    typical = statistics.median(1 / row["tokens_per_s"] for row in by_step.values())
+    tokens = 16 * 128
+    return [
+        {
+            "step": step, "loss": row["validation_loss"], "seconds": step * tokens * typical,
+            "load_max": row["load_max"], "idle_experts": row["idle_experts"],
+        }
+        for step, row in sorted(by_step.items())
+        if row.get("validation_loss") is not None
+    ]  # fmt: skip
+
+
+def _arm(arm: str, runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
+    last = [runs[arm, seed][-1] for seed in SEEDS]
+    differences = [runs[arm, seed][-1]["loss"] - runs[BASE, seed][-1]["loss"] for seed in SEEDS]
+    return {
+        "arm": arm,
+        "loss": statistics.mean(row["loss"] for row in last),
+        "losses": [row["loss"] for row in last],
+        "less_base": _interval(differences) if arm != BASE else None,
+        "load_max": statistics.mean(row["load_max"] for row in last),
+        "idle_experts": statistics.mean(row["idle_experts"] for row in last),
+    }
+
+
+def _against_dense(runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
+    """How many times fewer steps and seconds the sparse model needs to reach the dense one's last held-out loss."""
+    steps, seconds = [], []
+    for seed in SEEDS:
+        dense = runs["dense", seed][-1]
+        reached = _reached(runs[BASE, seed], dense["loss"])
+        if reached is None:
+            return {"fewer_steps": None, "why": f"not reached with seed {seed}"}
+        steps.append(dense["step"] / reached["step"])
+        seconds.append(dense["seconds"] / reached["seconds"])
+    return {"fewer_steps": _interval(steps), "fewer_seconds": _interval(seconds)}
+
+
+def _reached(curve: list[dict[str, float]], loss: float) -> dict[str, float] | None:
+    for before, after in pairwise(curve):
+        if after["loss"] <= loss:
+            share = (before["loss"] - loss) / (before["loss"] - after["loss"])
+            return {key: before[key] + share * (after[key] - before[key]) for key in ("step", "seconds")}
+    return None
+
+
+def _interval(values: list[float]) -> dict[str, Any]:
+    mean, spread = statistics.mean(values), statistics.stdev(values)
+    half = T_95 * spread / math.sqrt(len(values))
+    return {"mean": mean, "low": mean - half, "high": mean + half, "values": values, "n": len(values)}
+
+
+def _draw(runs: dict[Any, list[dict[str, float]]], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
+    for number, arm in enumerate(dict.fromkeys(arm for arm, _ in runs)):
+        curves = [runs[arm, seed] for seed in SEEDS]
+        losses = [[row["loss"] for row in curve] for curve in curves]
+        mean = [statistics.mean(each) for each in zip(*losses, strict=True)]
+        for axis, key in zip(axes, ("step", "seconds"), strict=True):
+            xs = [statistics.mean(each) for each in zip(*([row[key] for row in c] for c in curves), strict=True)]
+            if key == "step":
+                xs = [x * 16 * 128 / 1e6 for x in xs]
+            style = ("-", "--", "-.", ":")[number % 4]
+            axis.plot(xs, mean, style, color=f"C{number}", label=arm)
+            axis.fill_between(
+                xs, [min(e) for e in zip(*losses, strict=True)], [max(e) for e in zip(*losses, strict=True)],
+                color=f"C{number}", alpha=0.15, linewidth=0,
+            )  # fmt: skip
+    axes[0].set(xlabel="million tokens", ylabel="held-out loss (mean and range of three seeds)", ylim=(None, 6))
+    axes[1].set(xlabel="seconds of training")
+    axes[0].legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(file)
+
+
+if __name__ == "__main__":
+    main()
