@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,18 +103,6 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(shelf: Path, tmp_path: Path) -
             assert library.search("Who kept the log?", tokens=300, effort="fast").passages
         assert process.returncode == 0
         assert len(library.documents()) == DOCUMENTS
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("mounting a small file system takes root")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_full_disk_loses_nothing(shelf: Path, tiny_disk: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,6 +145,19 @@ def test_a_lost_data_file_is_named(config: TrainConfig, tmp_path: Path) -> None:
     (tmp_path / "run" / "data" / "train-00000.bin").unlink()
     with pytest.raises(TrainingError, match=r"train-00000\.bin is gone"):
         loop.pretrain(config, tmp_path / "run")
+
+
+def test_a_full_disk_stops_the_run_at_its_last_checkpoint(config: TrainConfig, tmp_path: Path, tiny_disk: Path) -> None:
+    run = tiny_disk / "run"
+    loop.pretrain(config, run, steps=10)
+    filler = tiny_disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(tiny_disk).free))
+    with pytest.raises(TrainingError, match=r"No space left on device; the newest good checkpoint is .*step-0000010"):
+        loop.pretrain(config, run)
+    filler.unlink()
+    loop.pretrain(config, run)
+    loop.pretrain(config, tmp_path / "whole")
+    assert same(run, tmp_path / "whole")
 
 
 def test_a_damaged_state_is_named(config: TrainConfig, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import AdamW
 
-from seriatim.errors import SeriatimError, TrainingError
+from seriatim.errors import SeriatimError, TrainingError, UsageError
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.losses import load
 from seriatim.olmoe.model import Olmoe
@@ -78,10 +78,11 @@ def _pretrain(
     held = checkpoints.newest(run)
     step = checkpoints.restore(held, model, optimizer) if held else 0
     last = min(steps or config.schedule.steps, config.schedule.steps)
-    metrics = Metrics(run, config, step) if among.first else None
+    metrics: Metrics | None = None
     row: dict[str, Any] = {"loss": math.nan}
     clock = _Clock(last, progress)
     try:
+        metrics = Metrics(run, config, step) if among.first else None
         while step < last:
             row = _step(model, optimizer, config, data, among, step)
             step += 1
@@ -93,7 +94,9 @@ def _pretrain(
                 )
             if metrics:
                 metrics.write(row | clock.tick(row, config))
-    except SeriatimError as error:
+    except UsageError:
+        raise
+    except (SeriatimError, OSError) as error:
         good = f"the newest good checkpoint is {held}" if held else "no checkpoint was made yet"
         raise TrainingError(f"stopped after step {step}: {error}; {good}") from error
     finally:
