@@ -96,9 +96,7 @@ def train(
     return Trained(held, step, row["loss"], row.get("validation_loss"))
 
 
-def _step(
-    model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Processes, step: int
-) -> dict[str, Any]:
+def _step(model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Processes, step: int) -> dict[str, Any]:
     """One step of the optimizer; returns its metrics."""
     rate = learning_rate(config.schedule, step, config.optimizer.learning_rate)
     for group in optimizer.param_groups:

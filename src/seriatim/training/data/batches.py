@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from seriatim.errors import TrainingError
 
-
 IGNORED = -100
 """The label of a token that is not learned from; PyTorch's and transformers' own."""
 
 
 class Batch(NamedTuple):
-    """Token ids [B, T], and for each the id to be predicted after it [B, T], `IGNORED` where that is not learned from."""
+    """Token ids [B, T], and for each the id that is to follow it [B, T], `IGNORED` where that is not learned from."""
 
     ids_BT: NDArray[Any]
     labels_BT: NDArray[Any]

@@ -52,7 +52,7 @@ def _step(problem: Problem, arm: Arm, place: int, name: str, rng: random.Random)
     if arm == "E":
         return [Segment(correct, "step"), Segment(correct, "reflection")]
     before = problem.order[:place]
-    wrong = future(problem, before, name, rng) if arm == "D" else mistake(problem, before, name, rng)
+    wrong = future(problem, before, rng) if arm == "D" else mistake(problem, before, name, rng)
     if wrong is None:
         return [Segment(correct, "step")]
     return [Segment(wrong, "error", train=arm != "C"), Segment(correct, "reflection")]
@@ -117,7 +117,11 @@ def other_definition(problem: Problem, before: Sequence[str], name: str, rng: ra
         choices = [each for each in (values if held in VARIABLES else VALUES[: problem.modulus]) if each != held]
         if not choices:
             return None
-        wrong = replace(definition, left=rng.choice(choices)) if side == "left" else replace(definition, right=rng.choice(choices))
+        wrong = (
+            replace(definition, left=rng.choice(choices))
+            if side == "left"
+            else replace(definition, right=rng.choice(choices))
+        )
     return step(wrong, values, problem.modulus)
 
 
@@ -140,7 +144,7 @@ def arithmetic(problem: Problem, before: Sequence[str], name: str, rng: random.R
     return correct[:-1] + rng.choice([each for each in VALUES[: problem.modulus] if each != correct[-1]])
 
 
-def future(problem: Problem, before: Sequence[str], name: str, rng: random.Random) -> str | None:
+def future(problem: Problem, before: Sequence[str], rng: random.Random) -> str | None:
     """A right step whose turn has not come: an operand of it is still to be computed."""
     later = [each for each in problem.order[len(before) + 1 :] if not set(problem.of[each].operands) <= set(before)]
     return problem.step(rng.choice(later)) if later else None

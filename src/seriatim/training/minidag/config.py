@@ -39,7 +39,7 @@ class MiniDagConfig(Recipe):
             ("operations", task.operations, 1, 12),
             ("definitions", task.definitions, task.operations, 20),
             ("context", task.context, 256, 4096),
-            ("batch_tokens", task.batch_tokens, task.context, 1 << 20),
+            ("batch_tokens", task.batch_tokens, 256, 1 << 20),
             ("induction_steps", task.induction_steps, 0, 1 << 30),
         ):
             if not low <= value <= high:

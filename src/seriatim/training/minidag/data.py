@@ -22,7 +22,7 @@ from seriatim.training.reflection.segments import Encoded, encode
 
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
-_REPEATED = (12, 40)
+_REPEATED = (6, 40)
 _TIMES = 3
 
 
@@ -57,7 +57,9 @@ class ArmData:
     def _block(self, block: int) -> list[Batch]:
         task = self.settings
         rng = random.Random(f"{self.seed} {block}")
-        stream = problems(rng, range(1, task.operations + 1), "train", modulus=task.modulus, definitions=task.definitions)
+        stream = problems(
+            rng, range(1, task.operations + 1), "train", modulus=task.modulus, definitions=task.definitions
+        )
         rate = None if task.error_rate < 0 else task.error_rate
         batches: list[list[Encoded]] = []
         encoded: list[Encoded] = []

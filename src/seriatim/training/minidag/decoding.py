@@ -50,7 +50,12 @@ def decode(
 
 
 def _chunk(
-    model: Olmoe, prompts: list[Sequence[int]], most: int, banned: Sequence[int], temperature: float, random: torch.Generator
+    model: Olmoe,
+    prompts: list[Sequence[int]],
+    most: int,
+    banned: Sequence[int],
+    temperature: float,
+    random: torch.Generator,
 ) -> list[Written]:
     ids_BT, padding_B = left_padded(prompts, model.config.vocab_size)
     cache = model.new_cache(len(prompts), min(most + 1, model.config.max_position_embeddings), padding=padding_B)

@@ -49,8 +49,8 @@ class Probe:
     recovery: float
 
 
-def test_set(operations: Sequence[int], count: int, *, modulus: int = 10, seed: int = 0) -> list[Problem]:
-    """The first `count` test problems of so many operations each, no two of the same structure; up to three distractors."""
+def tests_of(operations: Sequence[int], count: int, *, modulus: int = 10, seed: int = 0) -> list[Problem]:
+    """The first `count` test problems of so many operations each, no two of one structure; with some distractors."""
     rng = random.Random(f"test {seed} {tuple(operations)} {modulus}")
     found = problems(rng, operations, "test", modulus=modulus, definitions=max(operations) + 3)
     return list(islice(found, count))
@@ -115,7 +115,9 @@ def probe(model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], *, seed:
         kept.append(problem)
     recovered = solve(model, tokenizer, kept, prefixes=wrong)
     chances = [
-        fmean(reflection_chances(model, [asked(*pair) for pair in zip(kept, [tokenizer] * len(kept), given, strict=True)]))
+        fmean(
+            reflection_chances(model, [asked(*pair) for pair in zip(kept, [tokenizer] * len(kept), given, strict=True)])
+        )
         for given in (wrong, right)
     ]
     return Probe(chances[0], chances[1], accuracy(recovered))
@@ -142,7 +144,13 @@ def reflection_chances(model: Olmoe, prompts: Sequence[Sequence[int]]) -> list[f
 
 
 def self_consistency(
-    model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], samples: int, *, temperature: float = 0.7, seed: int = 0
+    model: Olmoe,
+    tokenizer: Tokenizer,
+    tests: Sequence[Problem],
+    samples: int,
+    *,
+    temperature: float = 0.7,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """The accuracy of the answer that most of `samples` responses give, in percent, and the tokens a problem took."""
     votes: list[Counter[str]] = [Counter() for _ in tests]
@@ -160,8 +168,8 @@ def self_consistency(
 def verifier_guided(
     model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], rounds: int, *, temperature: float = 0.7
 ) -> tuple[float, float]:
-    """An upper bound: the verifier cuts a response before its first wrong step, and the model draws again from there, up
-    to `rounds` times. The accuracy in percent, and the tokens a problem took."""
+    """An upper bound: the verifier cuts a response before its first wrong step, and the model draws again from there,
+    up to `rounds` times. The accuracy in percent, and the tokens a problem took."""
     outcomes = solve(model, tokenizer, tests, reflect=False)
     tokens = sum(each.tokens for each in outcomes)
     for number in range(rounds):

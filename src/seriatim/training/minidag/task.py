@@ -166,12 +166,16 @@ def result(left: str, operator: str, right: str, modulus: int) -> str:
 def step(definition: Definition, values: dict[str, str], modulus: int) -> str:
     """The step of a definition over the operands' `values`."""
     left, right = (values.get(each, each) for each in (definition.left, definition.right))
-    shown = [value if each == value else each + value for each, value in ((definition.left, left), (definition.right, right))]
+    shown = [
+        value if each == value else each + value for each, value in ((definition.left, left), (definition.right, right))
+    ]
     value = result(left, definition.operator, right, modulus)
     return f"{definition.name}={shown[0]}{definition.operator}{shown[1]}={definition.name}{value}"
 
 
-def generate(rng: random.Random, operations: int, *, distractors: int, modulus: int = 10, sharing: float = 0.2) -> Problem:
+def generate(
+    rng: random.Random, operations: int, *, distractors: int, modulus: int = 10, sharing: float = 0.2
+) -> Problem:
     """A problem that takes so many operations. An operand that the graph's tree does not need is another variable with
     probability `sharing`, else a value."""
     names = rng.sample(VARIABLES, operations + distractors)
@@ -187,7 +191,9 @@ def generate(rng: random.Random, operations: int, *, distractors: int, modulus: 
                 others = [name for name in names[:place] if name not in operands]
                 shared = others and rng.random() < (sharing if place < operations else 0.5)
                 operands[side] = rng.choice(others) if shared else rng.choice(VALUES[:modulus])
-    definitions = [Definition(name, left, rng.choice(OPERATORS), right) for name, (left, right) in zip(names, slots, strict=True)]
+    definitions = [
+        Definition(name, left, rng.choice(OPERATORS), right) for name, (left, right) in zip(names, slots, strict=True)
+    ]
     rng.shuffle(definitions)
     return Problem(tuple(definitions), names[operations - 1], modulus)
 

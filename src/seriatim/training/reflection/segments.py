@@ -1,7 +1,7 @@
 """Typed segments → token ids and labels.
 
-Each piece is tokenised by itself and carries its own mask, so nothing is ever searched for in the text: a `<reflection>`
-in a system prompt is no reflection. A response that does not fit is dropped, never cut: one that lost its `</output>`
+Each piece is tokenised by itself and carries its own mask, so nothing is ever searched for in the text: a tag in a
+system prompt is no reflection. A response that does not fit is dropped, never cut: one that lost its `</output>`
 would teach the model not to answer.
 """
 
@@ -21,7 +21,7 @@ from seriatim.training.reflection.template import ROLES, Role, Segment, conversa
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question and a response in segments; `source` says who made it, `verified` by which verifier it was accepted."""
+    """A question, and a response in segments; `source` says who made it, `verified` which verifier accepted it."""
 
     question: str
     segments: tuple[Segment, ...]
@@ -32,8 +32,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Token ids and, for each, itself where it is learned from and `IGNORED` elsewhere; `roles` names the segment that a
-    token belongs to, None for what is asked and for the template."""
+    """Token ids and, for each, itself where it is learned from and `IGNORED` elsewhere; `roles` names the segment that
+    a token belongs to, None for what is asked and for the template."""
 
     ids: tuple[int, ...]
     labels: tuple[int, ...]
@@ -75,9 +75,7 @@ def fault(example: Example) -> str | None:
     return None
 
 
-def encode_all(
-    examples: Iterable[Example], tokenizer: Tokenizer, longest: int
-) -> tuple[list[Encoded], dict[str, int]]:
+def encode_all(examples: Iterable[Example], tokenizer: Tokenizer, longest: int) -> tuple[list[Encoded], dict[str, int]]:
     """The examples that can be trained on in `longest` tokens, and how many were kept, and dropped for which reason."""
     kept: list[Encoded] = []
     counts: Counter[str] = Counter(kept=0)

@@ -47,8 +47,8 @@ def conversation(question: str, system: str = "") -> list[Message]:
 
 
 def pieces(segments: Sequence[Segment]) -> Iterator[Piece]:
-    """A response, piece by piece. Tags are always learned, also that which opens a reflection that is not: to open it is
-    to have noticed the mistake."""
+    """A response, piece by piece. Tags are always learned, also the one that opens a reflection which is not: to open
+    it is to have noticed the mistake."""
     yield Piece(OPENING, True)
     for segment in segments:
         if segment.role == "output":
