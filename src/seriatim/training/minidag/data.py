@@ -22,8 +22,7 @@ from seriatim.training.reflection.segments import Encoded, encode
 
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
-_REPEATED = (6, 40)
-_TIMES = 3
+_REPEATED, _FILLED = (4, 40), 120
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,12 @@ def padded(examples: Sequence[Encoded], pad_id: int = 1) -> Batch:
 
 
 def repeats(rng: np.random.Generator, tokens: int) -> Batch:
-    """Random sequences of symbols, each three times over, learned from where they repeat: to look up what stood after
-    the same symbols before is what the task needs most, and learns last by itself."""
+    """Random sequences of symbols, each three times over or more, learned from where they repeat: to look up what stood
+    after the same symbols before is what the task needs most, and by itself learns last."""
     length = int(rng.integers(*_REPEATED, endpoint=True))
-    count = max(1, tokens // (length * _TIMES))
-    first = _symbols()[rng.integers(len(_symbols()), size=(count, length))]
-    rows = np.tile(first, (1, _TIMES))
+    times = max(3, _FILLED // length)
+    count = max(1, tokens // (length * times))
+    rows = np.tile(_symbols()[rng.integers(len(_symbols()), size=(count, length))], (1, times))
     labels = rows[:, 1:].copy()
     labels[:, : length - 1] = IGNORED
     return Batch(rows[:, :-1], labels)

@@ -49,7 +49,7 @@ class Probe:
     recovery: float
 
 
-def tests_of(operations: Sequence[int], count: int, *, modulus: int = 10, seed: int = 0) -> list[Problem]:
+def held_out(operations: Sequence[int], count: int, *, modulus: int = 10, seed: int = 0) -> list[Problem]:
     """The first `count` test problems of so many operations each, no two of one structure; with some distractors."""
     rng = random.Random(f"test {seed} {tuple(operations)} {modulus}")
     found = problems(rng, operations, "test", modulus=modulus, definitions=max(operations) + 3)

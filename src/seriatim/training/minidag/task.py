@@ -29,10 +29,10 @@ HELD_OUT = 10
 
 _STEP = re.compile(rf"([a-z])=([a-z]?)([{VALUES}])([-+])([a-z]?)([{VALUES}])=([a-z])([{VALUES}])")
 _RESPONSE = re.compile(
-    r"<thinking>\n<plan>\n(?P<plan>[a-z]*)\n</plan>\n(?P<steps>.*)</thinking>\n<output>\n(?P<output>[^<>]*)\n</output>",
+    r"<thinking>\n<plan>\n[a-z]*\n</plan>\n.*</thinking>\n<output>\n(?P<output>[^<>]*)\n</output>",
     re.DOTALL,
 )
-_REFLECTION = re.compile(r"<reflection>\n(.*)\n</reflection>\n")
+_REFLECTION = re.compile(r"<reflection>\n(.*?)\n</reflection>\n", re.DOTALL)
 
 Split = Literal["train", "test"]
 
@@ -140,7 +140,7 @@ class Check:
     """What the verifier says of a response. `answered` is the output, "" where the form is broken.
 
     `first_wrong` is the place, among the lines of the steps, of the first wrong one that no reflection puts right; None
-    where all are right. `retries` counts reflections, `needless` those whose line had been right, `repaired` those that
+    where all are right. A reflection of one line stands for the line before it, one of several begins anew. `retries` counts reflections, `needless` those whose line had been right, `repaired` those that
     put a wrong one right.
     """
 
@@ -233,9 +233,13 @@ def check_step(problem: Problem, line: str, known: dict[str, str]) -> bool:
 def check(problem: Problem, text: str) -> Check:
     """Verify a response line by line, exactly. Values are the right ones, whatever the response made of them."""
     form = _RESPONSE.fullmatch(text)
-    verdict = _lines(problem, lines(form["steps"] if form else text.partition("</plan>\n")[2]))
+    verdict = _lines(problem, lines(_steps_in(text)))
     answered = form["output"] if form else ""
     return replace(verdict, correct=answered == problem.answer, answered=answered)
+
+
+def _steps_in(text: str) -> str:
+    return text.partition("</plan>\n")[2].partition("</thinking>")[0]
 
 
 def lines(steps: str) -> list[Line]:
@@ -252,21 +256,35 @@ def lines(steps: str) -> list[Line]:
 
 def _lines(problem: Problem, given: Sequence[Line]) -> Check:
     known: dict[str, str] = {}
-    wrong: int | None = None  # the line that awaits its correction
+    wrong: int | None = None  # the line that awaits its correction; what is written on it before that is void
     before = False
     retries = needless = repaired = 0
     for place, line in enumerate(given):
-        right = check_step(problem, line.text, known)
         if line.reflection:
+            texts = line.text.splitlines()
+            anew = len(texts) > 1
+            right, known = _follow(problem, texts, {} if anew else known)
             retries += 1
             needless += before
-            repaired += right and wrong is not None
-            wrong = None if right else wrong
-        elif wrong is not None:
-            break
-        if right:
-            known[line.text[0]] = line.text[-1]
+            if right and wrong is not None and (anew or wrong == place - 1):
+                repaired += 1
+                wrong = None
+            elif not right and wrong is None:
+                wrong = place
         elif wrong is None:
-            wrong = place
+            right, known = _follow(problem, [line.text], known)
+            wrong = None if right else place
+        else:
+            right = False
         before = right
     return Check(False, "", wrong, retries, needless, repaired)
+
+
+def _follow(problem: Problem, texts: Sequence[str], known: dict[str, str]) -> tuple[bool, dict[str, str]]:
+    """Whether steps follow from what is known one after the other, and what is known then."""
+    held = dict(known)
+    for text in texts:
+        if not check_step(problem, text, held):
+            return False, known
+        held[text[0]] = text[-1]
+    return bool(texts), held

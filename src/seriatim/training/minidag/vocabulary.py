@@ -1,4 +1,4 @@
-"""The task's symbols as a tokenizer of OLMoE's kind: letters, values, signs; each tag and mark of a turn is one token."""
+"""The task's symbols as a tokenizer of OLMoE's kind: letters, values, signs; each tag and turn's mark is one token."""
 
 from seriatim.olmoe.tokenizer import CHAT_TEMPLATE, ROLES, Tokenizer, rebuilt
 from seriatim.training.data.vocabulary import END, PADDING

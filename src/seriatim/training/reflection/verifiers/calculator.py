@@ -68,11 +68,13 @@ def evaluate(expression: str) -> Fraction | None:
 
 
 def agrees(value: Fraction, shown: Decimal) -> bool:
-    """Whether `shown` is `value`, or `value` rounded, or cut, to the places that are shown."""
+    """Whether `shown` is `value`, or `value` rounded, or cut, to the decimals that are shown."""
     exponent = shown.as_tuple().exponent
-    places = max(0, -exponent) if isinstance(exponent, int) else 0
-    difference = abs(value - Fraction(shown))
-    return difference == 0 or (value.denominator != 1 and places > 0 and difference < Fraction(1, 10**places))
+    unit = Fraction(1, 10 ** max(0, -exponent)) if isinstance(exponent, int) else Fraction(1)
+    given = Fraction(shown)
+    if unit == 1:
+        return given == value
+    return abs(value - given) <= unit / 2 or int(value / unit) * unit == given
 
 
 def number(text: str) -> Decimal | None:
