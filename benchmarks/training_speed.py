@@ -105,7 +105,7 @@ def _measure(engine: str, shape: dict[str, Any], steps: int) -> dict[str, Any]:
         model = Olmoe(OlmoeConfig.from_dict(config.to_diff_dict()))
 
         def loss(batch: Any) -> Any:
-            return sum(step_losses(model, batch, LossSettings())[0].values())
+            return sum(step_losses(model, batch[:, :-1], batch[:, 1:], LossSettings())[0].values())
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     batches = torch.randint(VOCABULARY, (steps + 2, BATCH, TOKENS + 1))

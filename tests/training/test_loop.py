@@ -189,9 +189,9 @@ def test_the_held_out_loss_is_the_mean_over_its_tokens(config: TrainConfig, tmp_
     model = loop._model(config, data)
     total, count = 0.0, 0
     for batch in data.held_out:
-        ids = torch.from_numpy(batch).long()
-        probabilities = model.logits(ids[:, :-1]).log_softmax(-1)
-        chosen = probabilities.gather(-1, ids[:, 1:, None])
+        ids, labels = (torch.from_numpy(each).long() for each in batch)
+        probabilities = model.logits(ids).log_softmax(-1)
+        chosen = probabilities.gather(-1, labels[..., None])
         total, count = total - float(chosen.sum()), count + chosen.numel()
     assert loop.validation_loss(model, data, config) == pytest.approx(total / count, rel=1e-4)
-    assert isinstance(data.held_out[0], np.ndarray)
+    assert isinstance(data.held_out[0].ids_BT, np.ndarray)

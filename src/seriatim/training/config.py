@@ -107,11 +107,10 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """All of a run's settings. `folder` is where the TOML file stood."""
+class Recipe:
+    """What every run's settings have in common. `folder` is where the TOML file stood."""
 
     model: ModelSettings
-    data: DataSettings
     schedule: ScheduleSettings
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     loss: LossSettings = field(default_factory=LossSettings)
@@ -125,7 +124,6 @@ class TrainConfig:
             ("run.accumulate", self.run.accumulate, 1),
             ("run.save_every", self.run.save_every, 1),
             ("run.keep", self.run.keep, 1),
-            ("data.sequence_length", self.data.sequence_length, 2),
             ("optimizer.eps", self.optimizer.eps, 0),
             ("optimizer.learning_rate", self.optimizer.learning_rate, 0),
         ):
@@ -135,11 +133,31 @@ class TrainConfig:
             raise UsageError(
                 f"run.accumulate = {self.run.accumulate} must divide run.batch_size = {self.run.batch_size}"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig(Recipe):
+    """All settings of a pretraining run."""
+
+    data: DataSettings
+
+    def __post_init__(self) -> None:
+        Recipe.__post_init__(self)
+        if self.data.sequence_length < 2:
+            raise UsageError(f"data.sequence_length = {self.data.sequence_length} must be at least 2")
         if bool(self.data.shards) == bool(self.data.sources):
             raise UsageError("the data are either data.shards, a folder of token shards, or data.sources, to make some")
 
 
+R = TypeVar("R", bound=Recipe)
+
+
 def read_config(path: Path) -> TrainConfig:
+    """The settings of a pretraining run, see `read_settings`."""
+    return read_settings(path, TrainConfig)
+
+
+def read_settings(path: Path, kind: type[R]) -> R:
     """The settings in a TOML file. Raises `UsageError`, naming the key, for what is no such file or has a key or value
     that is none."""
     try:
@@ -149,7 +167,7 @@ def read_config(path: Path) -> TrainConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
     try:
-        return _table(TrainConfig, table, "", {"folder": path.resolve().parent})
+        return _table(kind, table, "", {"folder": path.resolve().parent})
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
 

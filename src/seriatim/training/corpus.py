@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from seriatim.errors import TrainingError, UsageError
 from seriatim.training.config import TrainConfig
 from seriatim.training.data import shards, sources, vocabulary
-from seriatim.training.data.batches import Batches
+from seriatim.training.data.batches import Batch, Batches, successive
 from seriatim.training.parallel import Processes
 
 Progress = Callable[[str, int, int], None]
@@ -19,14 +16,19 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Batches to train on, the held-out text, and the tokenizer's folder and ids."""
+    """Batches to train on, the held-out text, and the tokenizer's folder and ids: a run's `Data`."""
 
     batches: Batches
-    held_out: tuple[NDArray[np.int32], ...]
+    held_out: tuple[Batch, ...]
+    sequence_length: int
     tokenizer: Path
     vocabulary: int
     eos_id: int
     pad_id: int | None
+
+    def batch(self, step: int) -> Batch:
+        """This process's part of the batch of `step`."""
+        return successive(self.batches.at(step))
 
 
 def corpus(config: TrainConfig, run: Path, among: Processes, progress: Progress | None = None) -> Corpus:
@@ -44,7 +46,10 @@ def corpus(config: TrainConfig, run: Path, among: Processes, progress: Progress 
         held.tokens("train"), length=settings.sequence_length, batch=config.run.batch_size, seed=config.run.seed,
         rank=among.rank, ranks=among.count,
     )  # fmt: skip
-    return Corpus(batches, tuple(_held_out(held, config)), folder, held.vocabulary, held.eos_id, held.pad_id)
+    return Corpus(
+        batches, tuple(_held_out(held, config)), settings.sequence_length, folder, held.vocabulary, held.eos_id,
+        held.pad_id,
+    )  # fmt: skip
 
 
 def _make(config: TrainConfig, folder: Path, progress: Progress | None) -> None:
@@ -59,12 +64,13 @@ def _make(config: TrainConfig, folder: Path, progress: Progress | None) -> None:
     shards.write(found, folder, tokenizer, validation=settings.validation, progress=progress)
 
 
-def _held_out(held: shards.Shards, config: TrainConfig) -> Iterator[NDArray[np.int32]]:
+def _held_out(held: shards.Shards, config: TrainConfig) -> Iterator[Batch]:
     streams = held.tokens("validation")
     if not streams:
         return
     try:
         batch = config.run.batch_size // config.run.accumulate
-        yield from Batches(streams, length=config.data.sequence_length, batch=batch, seed=0).in_order()
+        held_out = Batches(streams, length=config.data.sequence_length, batch=batch, seed=0).in_order()
+        yield from map(successive, held_out)
     except TrainingError:
         return  # less than one sequence is held out

@@ -1,4 +1,4 @@
-"""Pretraining, on one page: data → loss → gradients → AdamW → checkpoint, resumable to the bit.
+"""Training, on one page: data → loss → gradients → AdamW → checkpoint, resumable to the bit.
 
 Shapes: B sequences, T tokens, V vocabulary, E experts.
 """
@@ -21,8 +21,9 @@ from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.losses import load
 from seriatim.olmoe.model import Olmoe
 from seriatim.training import checkpoints, parallel
-from seriatim.training.config import TrainConfig, model_config
-from seriatim.training.corpus import Corpus, corpus
+from seriatim.training.config import Recipe, TrainConfig, model_config
+from seriatim.training.corpus import corpus
+from seriatim.training.data.batches import IGNORED, Data
 from seriatim.training.expert_choice import let_experts_choose
 from seriatim.training.losses import step_losses
 from seriatim.training.metrics import Metrics
@@ -58,18 +59,22 @@ def pretrain(
     """
     run.mkdir(parents=True, exist_ok=True)
     with parallel.processes() as among:
-        return _pretrain(config, run, among, steps, expert_parallel, progress if among.first else None)
+        shown = progress if among.first else None
+        data = corpus(config, run, among, shown)
+        return train(config, data, run, among, steps=steps, expert_parallel=expert_parallel, progress=shown)
 
 
-def _pretrain(
-    config: TrainConfig,
+def train(
+    config: Recipe,
+    data: Data,
     run: Path,
     among: Processes,
-    steps: int | None,
-    expert_parallel: int,
-    progress: Progress | None,
+    *,
+    steps: int | None = None,
+    expert_parallel: int = 1,
+    progress: Progress | None = None,
 ) -> Trained:
-    data = corpus(config, run, among, progress)
+    """Train on `data` as `pretrain` does, whatever they are."""
     model = _model(config, data)
     if config.model.routing == "expert_choice":
         let_experts_choose(model)
@@ -93,7 +98,7 @@ def _pretrain(
                     run, step, model, optimizer, among, tokenizer=data.tokenizer, most=config.run.keep
                 )
             if metrics:
-                metrics.write(row | clock.tick(row, config))
+                metrics.write(row | clock.tick(row))
     except UsageError:
         raise
     except (SeriatimError, OSError) as error:
@@ -107,20 +112,26 @@ def _pretrain(
     return Trained(held, step, row["loss"], row.get("validation_loss"))
 
 
-def _step(
-    model: Olmoe, optimizer: AdamW, config: TrainConfig, data: Corpus, among: Processes, step: int
-) -> dict[str, Any]:
+def _step(model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Processes, step: int) -> dict[str, Any]:
     """One step of the optimizer; returns its metrics."""
     rate = learning_rate(config.schedule, step, config.optimizer.learning_rate)
     for group in optimizer.param_groups:
         group["lr"] = rate
     losses: dict[str, float] = {}
     loads: list[Tensor] = []
-    batch_BT = torch.from_numpy(data.batches.at(step)).long()
-    parts = batch_BT.chunk(max(1, config.run.accumulate // among.count))
-    for part_BT in parts:
+    batch = data.batch(step)
+    ids_BT, labels_BT = (torch.from_numpy(each).long() for each in batch)
+    count = max(1, config.run.accumulate // among.count)
+    parts = list(zip(ids_BT.chunk(count), labels_BT.chunk(count), strict=True))
+    learned = int(among.total((labels_BT != IGNORED).sum()))
+    if not learned:
+        raise TrainingError(f"nothing in the batch of step {step} is learned from")
+    for part_BT, part_labels_BT in parts:
         with _precision(config):
-            terms, router_logits = step_losses(model, part_BT, config.loss)
+            terms, router_logits = step_losses(model, part_BT, part_labels_BT, config.loss)
+        # Every token that is learned from counts alike, in whichever part of the batch, and process, it stands.
+        share = int((part_labels_BT != IGNORED).sum()) * len(parts) * among.count / learned
+        terms["loss"] = terms["loss"] * share if share else terms["loss"].nan_to_num() * 0
         (sum(terms.values()) / len(parts)).backward()  # type: ignore[union-attr]
         for name, value in terms.items():
             losses[name] = losses.get(name, 0.0) + value.item() / len(parts)
@@ -135,6 +146,8 @@ def _step(
     return {
         "step": step + 1,
         "learning_rate": rate,
+        "tokens": ids_BT.numel() * among.count,
+        "learned_tokens": learned,
         **losses,
         "gradient_norm": norm,
         **_loads([among.total(counts_E) for counts_E in loads]),
@@ -142,33 +155,32 @@ def _step(
 
 
 @torch.no_grad()
-def validation_loss(model: Olmoe, data: Corpus, config: TrainConfig) -> float:
+def validation_loss(model: Olmoe, data: Data, config: Recipe) -> float:
     """The mean cross-entropy of a token of the held-out documents."""
     total, tokens = 0.0, 0
     for batch in data.held_out:
-        batch_BT = torch.from_numpy(batch).long()
+        ids_BT, labels_BT = (torch.from_numpy(each).long() for each in batch)
         with _precision(config):
-            logits_BTV = model(batch_BT[:, :-1]).logits_BTV
-        targets = batch_BT[:, 1:].flatten()
-        total += F.cross_entropy(logits_BTV.flatten(0, 1).float(), targets, reduction="sum").item()
-        tokens += targets.numel()
+            logits_NV = model(ids_BT).logits_BTV.flatten(0, 1).float()
+        total += F.cross_entropy(logits_NV, labels_BT.flatten(), ignore_index=IGNORED, reduction="sum").item()
+        tokens += int((labels_BT != IGNORED).sum())
     parallel.let_go(model)
     if not tokens:
         raise TrainingError("no document is held out; set data.validation, or run.validate_every to 0")
     return total / tokens
 
 
-def _model(config: TrainConfig, data: Corpus) -> Olmoe:
+def _model(config: Recipe, data: Data) -> Olmoe:
     torch.manual_seed(config.run.seed)
     if config.model.start:
         start = config.folder / config.model.start
         model = Olmoe(OlmoeConfig.from_file(start / "config.json"))
         checkpoints.load_weights(model, start)
         return model
-    return Olmoe(model_config(config.model, config.data.sequence_length, data.vocabulary, data.eos_id, data.pad_id))
+    return Olmoe(model_config(config.model, data.sequence_length, data.vocabulary, data.eos_id, data.pad_id))
 
 
-def _optimizer(model: Olmoe, config: TrainConfig) -> AdamW:
+def _optimizer(model: Olmoe, config: Recipe) -> AdamW:
     """AdamW over everything alike: norms and embeddings decay too, as OLMoE's do."""
     settings = config.optimizer
     groups = [{"params": same} for same in parallel.alike(model.parameters())]
@@ -178,14 +190,14 @@ def _optimizer(model: Olmoe, config: TrainConfig) -> AdamW:
     )
 
 
-def _precision(config: TrainConfig) -> AbstractContextManager[Any]:
+def _precision(config: Recipe) -> AbstractContextManager[Any]:
     """bfloat16 where it is asked for, or the hardware has it; the weights stay in float32."""
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     numbers = _numbers(config)
     return torch.autocast(kind, numbers) if numbers else nullcontext()
 
 
-def _numbers(config: TrainConfig) -> torch.dtype | None:
+def _numbers(config: Recipe) -> torch.dtype | None:
     """What products are computed in, where that is not float32."""
     wanted = config.run.precision
     if wanted == "auto":
@@ -211,9 +223,9 @@ class _Clock:
         self._last, self._progress = last, progress
         self._before = time.perf_counter()
 
-    def tick(self, row: dict[str, Any], config: TrainConfig) -> dict[str, float]:
+    def tick(self, row: dict[str, Any]) -> dict[str, float]:
         now = time.perf_counter()
-        rate = config.run.batch_size * config.data.sequence_length / (now - self._before)
+        rate = row["tokens"] / (now - self._before)
         self._before = now
         if self._progress:
             told = f"loss {row['loss']:.3f}, {rate:,.0f} tokens/s, fullest expert {row['load_max']:.1f}x"

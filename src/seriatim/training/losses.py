@@ -9,13 +9,17 @@ from torch import Tensor
 from seriatim.olmoe.losses import balancing_loss, z_loss
 from seriatim.olmoe.model import Olmoe
 from seriatim.training.config import LossSettings
+from seriatim.training.data.batches import IGNORED
 
 
-def step_losses(model: Olmoe, batch_BT: Tensor, settings: LossSettings) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
-    """The cross-entropy of each sequence's tokens after its first, and the weighted auxiliary losses; with the
-    router's logits of each layer."""
-    logits_BTV, router_logits = model(batch_BT[:, :-1])
-    terms = {"loss": F.cross_entropy(logits_BTV.flatten(0, 1).float(), batch_BT[:, 1:].flatten())}
+def step_losses(
+    model: Olmoe, ids_BT: Tensor, labels_BT: Tensor, settings: LossSettings
+) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
+    """The mean cross-entropy of the `labels_BT`, those that are `IGNORED` left out, and the weighted auxiliary losses;
+    with the router's logits of each layer."""
+    logits_BTV, router_logits = model(ids_BT)
+    cross_entropy = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels_BT.flatten(), ignore_index=IGNORED)
+    terms = {"loss": cross_entropy}
     k = model.config.num_experts_per_tok
     if settings.balancing:
         form = settings.balancing_form

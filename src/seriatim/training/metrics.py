@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from seriatim.errors import UsageError
-from seriatim.training.config import TrainConfig
+from seriatim.training.config import Recipe
 
 FILE = "metrics.jsonl"
 
@@ -13,7 +13,7 @@ FILE = "metrics.jsonl"
 class Metrics:
     """Writes rows of a run's metrics. Rows at or after `step`, which a stopped run left, are taken out first."""
 
-    def __init__(self, run: Path, config: TrainConfig, step: int) -> None:
+    def __init__(self, run: Path, config: Recipe, step: int) -> None:
         self._file: TextIO = _reopened(run / FILE, step)
         self._tensorboard = _tensorboard(run) if config.run.tensorboard else None
         self._wandb = _wandb(run, config) if config.run.wandb else None
@@ -62,7 +62,7 @@ def _tensorboard(run: Path) -> Any:
     return SummaryWriter(str(run / "tensorboard"))
 
 
-def _wandb(run: Path, config: TrainConfig) -> Any:
+def _wandb(run: Path, config: Recipe) -> Any:
     try:
         import wandb
     except ImportError as error:

@@ -5,12 +5,50 @@ Shapes: B sequences, T tokens.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seriatim.errors import TrainingError
+
+IGNORED = -100
+"""The label of a token that is not learned from; PyTorch's and transformers' own."""
+
+
+class Batch(NamedTuple):
+    """Token ids [B, T], and for each the id that is to follow it [B, T], `IGNORED` where that is not learned from."""
+
+    ids_BT: NDArray[Any]
+    labels_BT: NDArray[Any]
+
+
+class Data(Protocol):
+    """What a run trains on: any step's batch, held-out batches, and the tokenizer's folder and ids."""
+
+    @property
+    def sequence_length(self) -> int:
+        """The most tokens of a sequence; the model's context."""
+
+    @property
+    def held_out(self) -> tuple[Batch, ...]: ...
+    @property
+    def tokenizer(self) -> Path: ...
+    @property
+    def vocabulary(self) -> int: ...
+    @property
+    def eos_id(self) -> int: ...
+    @property
+    def pad_id(self) -> int | None: ...
+
+    def batch(self, step: int) -> Batch:
+        """This process's part of the batch of `step`, from 0."""
+
+
+def successive(sequences: NDArray[Any]) -> Batch:
+    """Sequences [B, T + 1] of which every token predicts the next."""
+    return Batch(sequences[:, :-1], sequences[:, 1:])
 
 
 class Batches:

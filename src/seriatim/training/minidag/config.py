@@ -1,0 +1,53 @@
+"""The settings of a MiniDAG run, as its TOML file gives them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from seriatim.errors import UsageError
+from seriatim.training.config import Recipe, read_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiniDagSettings:
+    """What is trained on: the data of `arm`, on problems of 1 to `operations` operations modulo `modulus`, with up to
+    `definitions` definitions, in batches of about `batch_tokens` tokens; before them, for `induction_steps` steps,
+    random sequences that repeat themselves. `error_rate` below 0 is the arm's own."""
+
+    arm: Literal["A", "B", "B'", "C", "D", "E", "G"] = "A"
+    error_rate: float = -1.0
+    modulus: int = 10
+    operations: int = 8
+    definitions: int = 15
+    context: int = 512
+    batch_tokens: int = 2048
+    induction_steps: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiniDagConfig(Recipe):
+    """All settings of a MiniDAG run."""
+
+    minidag: MiniDagSettings = field(default_factory=MiniDagSettings)
+
+    def __post_init__(self) -> None:
+        Recipe.__post_init__(self)
+        task = self.minidag
+        for name, value, low, high in (
+            ("error_rate", task.error_rate, -1, 1),
+            ("modulus", task.modulus, 2, 23),
+            ("operations", task.operations, 1, 12),
+            ("definitions", task.definitions, task.operations, 20),
+            ("context", task.context, 256, 4096),
+            ("batch_tokens", task.batch_tokens, 256, 1 << 20),
+            ("induction_steps", task.induction_steps, 0, 1 << 30),
+        ):
+            if not low <= value <= high:
+                raise UsageError(f"minidag.{name} = {value} must be from {low} to {high}")
+        if self.run.accumulate != 1:
+            raise UsageError("run.accumulate must be 1 for MiniDAG: its batches are small")
+
+
+def read_config(path: Path) -> MiniDagConfig:
+    """The settings in a TOML file; raises `UsageError` as `read_settings` does."""
+    return read_settings(path, MiniDagConfig)

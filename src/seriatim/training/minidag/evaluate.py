@@ -1,0 +1,241 @@
+"""What a trained model can do: accuracy with and without reflections, the forced-error probe, and, for comparison, what
+inference alone buys.
+
+Every problem is decoded greedily unless a function says otherwise; every response is verified exactly.
+"""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean
+
+import torch
+
+from seriatim.olmoe.model import Olmoe
+from seriatim.olmoe.tokenizer import Tokenizer
+from seriatim.training.minidag.arms import mistake
+from seriatim.training.minidag.data import buckets, padded
+from seriatim.training.minidag.decoding import CHUNK, decode
+from seriatim.training.minidag.task import Check, Problem, check, problems
+from seriatim.training.minidag.vocabulary import TOKENS
+from seriatim.training.reflection.segments import Example, encode
+from seriatim.training.reflection.template import Segment, conversation
+
+IN_DISTRIBUTION, BEYOND = (6, 7, 8), (9, 10, 11, 12)
+REFLECTION = TOKENS.index("<reflection>")
+MOST = 512
+_STEP = re.compile(r"([a-z])(=)([a-z]?)(.)([-+])([a-z]?)(.)(=)([a-z])(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A response to a problem: what was written, what the verifier says, and the tokens it took."""
+
+    text: str
+    check: Check
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The forced-error probe: how likely a reflection is opened after a wrong step and after a right one, and how often
+    the answer is right although a wrong step was put into the model's mouth."""
+
+    p_reflect_wrong: float
+    p_reflect_right: float
+    recovery: float
+
+
+def held_out(operations: Sequence[int], count: int, *, modulus: int = 10, seed: int = 0) -> list[Problem]:
+    """The first `count` test problems of so many operations each, no two of one structure; with some distractors."""
+    rng = random.Random(f"test {seed} {tuple(operations)} {modulus}")
+    found = problems(rng, operations, "test", modulus=modulus, definitions=max(operations) + 3)
+    return list(islice(found, count))
+
+
+def asked(problem: Problem, tokenizer: Tokenizer, prefix: str = "") -> list[int]:
+    """The ids of a problem as it is asked, and of the response's beginning."""
+    return tokenizer.chat(conversation(problem.prompt), prefix)
+
+
+def solve(
+    model: Olmoe,
+    tokenizer: Tokenizer,
+    tests: Sequence[Problem],
+    *,
+    reflect: bool = True,
+    prefixes: Sequence[str] | None = None,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> list[Outcome]:
+    """Responses to `tests`, which go on from `prefixes` where those are given; with `reflect` False none can be opened.
+
+    The tokens that are counted are those that the model wrote.
+    """
+    given = list(prefixes) if prefixes is not None else [""] * len(tests)
+    prompts = [asked(problem, tokenizer, prefix) for problem, prefix in zip(tests, given, strict=True)]
+    banned = () if reflect else (REFLECTION,)
+    written = decode(model, prompts, most=MOST, banned=banned, temperature=temperature, seed=seed)
+    outcomes = []
+    for problem, prefix, each in zip(tests, given, written, strict=True):
+        text = prefix + tokenizer.decode(each.ids)
+        outcomes.append(Outcome(text, check(problem, text), len(each.ids)))
+    return outcomes
+
+
+def accuracy(outcomes: Sequence[Outcome]) -> float:
+    """The share of right answers, in percent."""
+    return 100 * fmean(each.check.correct for each in outcomes)
+
+
+def changes(banned: Sequence[Outcome], allowed: Sequence[Outcome]) -> dict[str, float]:
+    """What reflections change, in percent of the problems: wrong to right, right to wrong."""
+    pairs = [(one.check.correct, other.check.correct) for one, other in zip(banned, allowed, strict=True)]
+    return {
+        "i_to_c": 100 * fmean(not before and after for before, after in pairs),
+        "c_to_i": 100 * fmean(before and not after for before, after in pairs),
+    }
+
+
+def probe(model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], *, seed: int = 0) -> Probe:
+    """Put a wrong step at a place that the seed draws, behind right ones, and see what the model does next."""
+    rng = random.Random(f"probe {seed}")
+    wrong, right, kept = [], [], []
+    for problem in tests:
+        place = rng.randrange(len(problem.order))
+        line = mistake(problem, problem.order[:place], problem.order[place], rng)
+        if line is None:
+            continue
+        before = [*problem.steps[:place]]
+        wrong.append(begun(problem, [*before, line]))
+        right.append(begun(problem, [*before, problem.steps[place]]))
+        kept.append(problem)
+    recovered = solve(model, tokenizer, kept, prefixes=wrong)
+    chances = [
+        fmean(
+            reflection_chances(model, [asked(*pair) for pair in zip(kept, [tokenizer] * len(kept), given, strict=True)])
+        )
+        for given in (wrong, right)
+    ]
+    return Probe(chances[0], chances[1], accuracy(recovered))
+
+
+def begun(problem: Problem, steps: Sequence[str]) -> str:
+    """A response with the right plan, up to the end of these lines."""
+    return f"<thinking>\n<plan>\n{problem.plan}\n</plan>\n" + "".join(f"{line}\n" for line in steps)
+
+
+@torch.inference_mode()
+def reflection_chances(model: Olmoe, prompts: Sequence[Sequence[int]]) -> list[float]:
+    """How likely the model is to open a reflection after each prompt."""
+    chances = [0.0] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+    for start in range(0, len(order), CHUNK):
+        places = order[start : start + CHUNK]
+        longest = len(prompts[places[-1]])
+        rows = torch.tensor([[*prompts[place], *[1] * (longest - len(prompts[place]))] for place in places])
+        logits_BTV = model(rows).logits_BTV
+        for row, place in enumerate(places):
+            chances[place] = float(logits_BTV[row, len(prompts[place]) - 1].softmax(-1)[REFLECTION])
+    return chances
+
+
+def self_consistency(
+    model: Olmoe,
+    tokenizer: Tokenizer,
+    tests: Sequence[Problem],
+    samples: int,
+    *,
+    temperature: float = 0.7,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The accuracy of the answer that most of `samples` responses give, in percent, and the tokens a problem took."""
+    votes: list[Counter[str]] = [Counter() for _ in tests]
+    tokens = 0
+    for number in range(samples):
+        drawn = solve(model, tokenizer, tests, temperature=temperature, seed=seed + number)
+        for counter, each in zip(votes, drawn, strict=True):
+            tokens += each.tokens
+            if each.check.answered:
+                counter[each.check.answered] += 1
+    right = [bool(votes[n]) and votes[n].most_common(1)[0][0] == problem.answer for n, problem in enumerate(tests)]
+    return 100 * fmean(right), tokens / len(tests)
+
+
+def verifier_guided(
+    model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], rounds: int, *, temperature: float = 0.7
+) -> tuple[float, float]:
+    """An upper bound: the verifier cuts a response before its first wrong step, and the model draws again from there,
+    up to `rounds` times. The accuracy in percent, and the tokens a problem took."""
+    outcomes = solve(model, tokenizer, tests, reflect=False)
+    tokens = sum(each.tokens for each in outcomes)
+    for number in range(rounds):
+        again = [place for place, each in enumerate(outcomes) if not each.check.sound]
+        if not again:
+            break
+        prefixes = [_before_wrong(outcomes[place]) for place in again]
+        drawn = solve(
+            model, tokenizer, [tests[place] for place in again], reflect=False, prefixes=prefixes,
+            temperature=temperature, seed=number,
+        )  # fmt: skip
+        tokens += sum(each.tokens for each in drawn)
+        for place, each in zip(again, drawn, strict=True):
+            outcomes[place] = each
+    return accuracy(outcomes), tokens / len(tests)
+
+
+def forced_reflection(model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], given: Sequence[Outcome]) -> float:
+    """The accuracy in percent where a reflection is opened for the model at the end of its thinking ("Wait")."""
+    prefixes = [each.text.partition("</thinking>")[0] + "<reflection>\n" for each in given]
+    return accuracy(solve(model, tokenizer, tests, prefixes=prefixes))
+
+
+def _before_wrong(outcome: Outcome) -> str:
+    """A response up to the first wrong step; one without a plan, or with no wrong step, begins anew."""
+    head, found, steps = outcome.text.partition("</plan>\n")
+    wrong = outcome.check.first_wrong
+    if not found or wrong is None:
+        return ""
+    return head + found + "".join(steps.splitlines(keepends=True)[:wrong])
+
+
+@torch.inference_mode()
+def token_classes(model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem]) -> dict[str, float]:
+    """How often the likeliest token is the right one, given all that is right before it, in percent, by what kind of
+    token it is: plan, next variable, definition, operand (a value that is looked up), result, output."""
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    encoded, kinds = [], {}
+    for problem in tests:
+        steps = [Segment(line, "step") for line in problem.steps]
+        parts = (Segment(problem.plan, "plan"), *steps, Segment(problem.answer, "output"))
+        each = encode(Example(problem.prompt, parts), tokenizer)
+        encoded.append(each)
+        kinds[id(each)] = _kinds(problem, each.roles)
+    for batch in buckets(encoded, 1 << 14):
+        ids = padded(batch)
+        best_BT = model(torch.from_numpy(ids.ids_BT)).logits_BTV.argmax(-1)
+        for row, each in enumerate(batch):
+            for place, kind in enumerate(kinds[id(each)][1:]):
+                if kind:
+                    total[kind] += 1
+                    right[kind] += int(best_BT[row, place]) == each.ids[place + 1]
+    return {kind: 100 * right[kind] / total[kind] for kind in sorted(total)}
+
+
+def _kinds(problem: Problem, roles: Sequence[str | None]) -> list[str]:
+    steps = iter([kind for line in problem.steps for kind in [*_step_kinds(line), ""]])
+    return [next(steps) if role == "step" else role or "" for role in roles]
+
+
+def _step_kinds(line: str) -> list[str]:
+    """The kind of each character of a step."""
+    found = _STEP.fullmatch(line)
+    if found is None:
+        raise ValueError(f"{line!r} is no step")
+    left = ["definition", "operand"] if found[3] else ["definition"]
+    right = ["definition", "operand"] if found[6] else ["definition"]
+    return ["next", "", *left, "definition", *right, "", "", "result"]

@@ -1,0 +1,1 @@
+"""Reflection-Tuning's data: typed segments, who makes them, who verifies them."""

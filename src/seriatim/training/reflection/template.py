@@ -1,0 +1,66 @@
+"""One template for training and serving: what is asked, as the model's tokenizer lays it out, and the response as plain
+text with the protocol's tags.
+
+The tags are those that `seriatim.reflection.phases` opens and closes, on lines of their own. They are ordinary text: a
+pretrained model needs no new embeddings for them, and nothing that strips special tokens can take them away.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from seriatim.models.generator import Message
+from seriatim.reflection.parser import escape_tags
+
+Role = Literal["plan", "step", "error", "reflection", "output"]
+ROLES: tuple[Role, ...] = ("plan", "step", "error", "reflection", "output")
+
+OPENING = "<thinking>\n"
+CLOSING = "</thinking>\n"
+_TAGGED = {"plan": ("<plan>\n", "\n</plan>\n"), "reflection": ("<reflection>\n", "\n</reflection>\n")}
+_OUTPUT = ("<output>\n", "\n</output>")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a response. `text` is without tags; with `train` False the model reads it and is not taught to write
+    it, which is meant for the wrong steps that a reflection puts right."""
+
+    text: str
+    role: Role
+    train: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text of a response as it is tokenised, and whether it is learned from. `role` is None for the template's own."""
+
+    text: str
+    train: bool
+    role: Role | None = None
+
+
+def conversation(question: str, system: str = "") -> list[Message]:
+    """The messages before a response. Tags in them are made harmless, so that neither can open or close one."""
+    turns = [Message("system", escape_tags(system))] if system else []
+    return [*turns, Message("user", escape_tags(question))]
+
+
+def pieces(segments: Sequence[Segment]) -> Iterator[Piece]:
+    """A response, piece by piece. Tags are always learned, also the one that opens a reflection which is not: to open
+    it is to have noticed the mistake."""
+    yield Piece(OPENING, True)
+    for segment in segments:
+        if segment.role == "output":
+            yield from (Piece(CLOSING, True), Piece(_OUTPUT[0], True))
+            yield from (Piece(segment.text, segment.train, "output"), Piece(_OUTPUT[1], True))
+        elif segment.role in _TAGGED:
+            opening, closing = _TAGGED[segment.role]
+            yield from (Piece(opening, True), Piece(segment.text, segment.train, segment.role), Piece(closing, True))
+        else:
+            yield Piece(f"{segment.text}\n", segment.train, segment.role)
+
+
+def response(segments: Iterable[Segment]) -> str:
+    """The response as one text."""
+    return "".join(piece.text for piece in pieces(tuple(segments)))
