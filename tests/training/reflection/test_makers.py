@@ -82,7 +82,12 @@ def test_a_mistake_is_put_right_by_a_sample_that_shares_what_is_before_it() -> N
 
 def test_without_such_a_sample_the_model_goes_on_from_there() -> None:
     counts: Counter[str] = Counter()
-    model = Scripted(*written(OTHER), "nothing at all", "still nothing", "<<2*3=6>>6.\n<<6*2=12>>12.\n</thinking>\n<output>\n12\n</output>")
+    model = Scripted(
+        *written(OTHER),
+        "nothing at all",
+        "still nothing",
+        "<<2*3=6>>6.\n<<6*2=12>>12.\n</thinking>\n<output>\n12\n</output>",
+    )
     made = list(mine([TASK], model, samples=2, sampling=Sampling(0.7), max_tokens=99, confirm=0, counts=counts))
     assert len(made) == 1
     assert model.prefixes[2:] == ["<thinking>\n<plan>\nanother plan\n</plan>\n"] * 2
@@ -92,7 +97,10 @@ def test_without_such_a_sample_the_model_goes_on_from_there() -> None:
 
 def test_what_has_no_correction_is_counted_and_left_out() -> None:
     unblamed = Attempt("", ("<<2+2=4>>4.",), "4")
-    assert make([OTHER, unblamed]) == ([], {"no right continuation": 1, "wrong, no step to blame": 1, "not of the form": 0})
+    assert make([OTHER, unblamed]) == (
+        [],
+        {"no right continuation": 1, "wrong, no step to blame": 1, "not of the form": 0},
+    )
 
 
 def test_controls_confirm_a_right_step() -> None:
