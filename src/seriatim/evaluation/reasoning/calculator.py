@@ -11,6 +11,7 @@ _TOKEN = re.compile(rf"\s*(?:(?P<number>{_NUMBER})(?P<percent>\s?%)?|(?P<sign>[-
 # What may stand left of "=": numbers and signs, back to the last character that is neither.
 _LEFT = re.compile(r"[\d\s.,%$+\-*/()]*$")
 _RIGHT = re.compile(rf"\s*\$?\s*(?P<sign>-?)\$?(?P<number>{_NUMBER})(?P<percent>\s?%)?")
+_GOES_ON = re.compile(r"\s*[-+*/^(]\s*[\w($\\]|[\w^,.]\d|[:\w]|\s*\\frac|\s+(?:and\s+)?\(?\$?\d+/\d|\s\d{3}\b")
 _LISTED = re.compile(r"^\s*(?:[-*+]\s+|\d+[.)]\s+)")
 # Other ways of writing a sign; each is replaced by as many characters, so that places in the text stay what they are.
 _SIGNS = (
@@ -70,8 +71,8 @@ def _left(text: str, place: int) -> tuple[Fraction | None, int]:
 
 
 def _goes_on(text: str, end: int) -> bool:
-    """Whether the right side is a sum itself, or the beginning of something that is no number."""
-    return bool(re.match(r"\s*[-+*/^(]\s*[\d($\\]|[\w^,.]\d|:\d|\s*\\frac", text[end : end + 12]))
+    """Whether the right side is a sum itself, a mixed number like "3 1/2", or the beginning of what is no number."""
+    return bool(_GOES_ON.match(text, end))
 
 
 def _agree(left: Fraction, right: re.Match[str]) -> bool:

@@ -35,7 +35,7 @@ def letter_in(text: str) -> str | None:
     led = [found[1].upper() for found in _LED.finditer(said)]
     if led:
         return led[-1]
-    alone = [found for found in _ALONE.finditer(said) if not re.match(r"A [a-z]", said[found.start(1) :])]
+    alone = [found for found in _ALONE.finditer(said) if not re.match(r"A (?!or\b|and\b)[a-z]", said[found.start(1) :])]
     letters = {found[1] for found in alone}
     if alone and alone[0].start() == 0 and (len(letters) == 1 or alone[0][0][-1] in ").:]"):
         return alone[0][1]

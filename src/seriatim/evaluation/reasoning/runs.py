@@ -26,7 +26,7 @@ from seriatim.evaluation.reasoning.arms import (
 from seriatim.evaluation.reasoning.letters import most_probable
 from seriatim.evaluation.reasoning.problems import WRONG, Judgement, Problem, Problems, ReasoningTask
 from seriatim.evaluation.runs import Progress, environment, missing
-from seriatim.sampling import GREEDY
+from seriatim.sampling import GREEDY, Sampling
 
 NO_TOKENS = 0
 _SEEDS_A_SAMPLE = 1000
@@ -116,7 +116,7 @@ def _settings(plan: Plan, problems: Problems, reader: Reader) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sampling(plan: Plan, sample: int = 0) -> Any:
+def _sampling(plan: Plan, sample: int = 0) -> Sampling:
     drawn = plan.samples > 1 or plan.arm == "self-consistency"
     return replace(SAMPLED, seed=(plan.seed + sample) * _SEEDS_A_SAMPLE) if drawn else GREEDY
 
