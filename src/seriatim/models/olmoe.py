@@ -90,9 +90,9 @@ class NativeOlmoe:
         import torch
 
         ids = self._tokenizer.encode(text)
-        wanted = single_tokens(self._tokenizer.encode, text, continuations)
         if not 0 < len(ids) <= self.context_tokens:
             raise ModelError(f"the text has {len(ids)} tokens, and {self._name} holds 1 to {self.context_tokens}")
+        wanted = single_tokens(self._tokenizer.encode, text, continuations)
         with self._turn:
             read = self._prefixes.take(ids, len(ids))
             try:
