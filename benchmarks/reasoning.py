@@ -40,8 +40,7 @@ def main() -> None:
     data = {name: read_problems(TASKS[name], path) for name, path in _paths(options).items()}
     plans = [_plan(name, arm, options) for name in data for arm in options.arms if _makes_sense(name, arm)]
     for plan in plans:
-        if plan.match is None or (plan.match / "run.json").exists():
-            runs.check(plan)
+        runs.check(plan)
     if not options.only_results:
         _ask(plans, data, options)
     made = {(plan.task.name, plan.arm): read_run(_folder(options.runs, plan.task.name, plan.arm)) for plan in plans}
