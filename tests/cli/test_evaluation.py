@@ -83,6 +83,7 @@ def test_a_reasoning_task_is_run_and_compared(tmp_path: Path) -> None:
         ((*GSM8K_RUN, "--data", "nowhere"), "cannot be read from nowhere"),
         (("eval", "run", "--task", "gsm8k"), "without a reader nobody answers gsm8k"),
         (("eval", "score", "--task", "en_qa", "--predictions", "nowhere"), "cannot be read from nowhere"),
+        (("eval", "score", "--task", "gsm8k", "--predictions", "nowhere"), "gsm8k is scored as it is asked"),
         (("eval", "compare", "nowhere", "nowhere"), "there is no run in nowhere"),
         (("eval", "plot", "nowhere"), "there is no run in nowhere"),
     ],

@@ -270,9 +270,13 @@ def score(
 ) -> None:
     """Score a file of predictions as the benchmark does."""
     from seriatim.cli.printing import print_json
+    from seriatim.errors import UsageError
     from seriatim.evaluation.predictions import score_predictions
+    from seriatim.evaluation.reasoning.tasks import TASKS as REASONING
     from seriatim.evaluation.tasks import find_task
 
+    if task in REASONING:
+        raise UsageError(f"{task} is scored as it is asked: seriatim eval run --task {task}")
     scored = score_predictions(find_task(task), predictions)
     if json:
         print_json(scored.to_dict())

@@ -52,7 +52,9 @@ def test_tags_in_a_problem_are_made_harmless() -> None:
         ("It is 7.", None),
         ("7</thinking><output>7", None),
         ("7</thinking><output></output>", None),
-        ("7<output>7</output>", None),
+        ("7<output>7</output>", "7"),
+        ("7 <reflection>hm</thinking><output>7</output>", "7"),
+        ("<output>7</output><output>8", None),
     ],
 )
 def test_without_a_closed_output_there_is_no_answer(text: str, answer: str | None) -> None:

@@ -82,6 +82,9 @@ def test_the_check_runs_the_docstrings_examples_alone() -> None:
     broken = check("", fenced("def double(n:"), PROBLEM)
     assert broken
     assert "does not run" in broken.found
+    missing = check("", "", PROBLEM)
+    assert missing
+    assert "no function" in missing.found
 
 
 @isolated

@@ -7,7 +7,7 @@ is worth can be told apart from what the first try is worth.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from seriatim.evaluation.generation import Reader, generation
@@ -44,6 +44,7 @@ _CLOSING = "\n</thinking>\n<output>\n"
 _ENDS = ("</thinking>", "<output>")
 
 ROUNDS = 2
+_LEAST = 64  # tokens, too few for a correction beside the output that follows it
 SAMPLED = Sampling(temperature=0.7, top_p=0.95)
 
 
@@ -71,7 +72,7 @@ class Spending:
     generate_s: float = 0.0
     truncated: bool = False
     cached: bool = True
-    generations: int = field(default=0)
+    generations: int = 0
 
     def say(
         self,
@@ -164,10 +165,10 @@ def _phased(task: ReasoningTask, problem: Problem, spending: Spending, most: int
     thinking, _ = spending.say(asked, (most - reserve) // 2, prefix=_OPENING, stop=_ENDS)
     made = _output(asked, spending, thinking, reserve)
     first, checked = made.answer, 0  # what the check has seen once, mistakes included, stays in the text
-    for _ in range(rounds if task.check else 0):
+    for _ in range(rounds):
         fault = task.check(thinking[checked:], made.answer or "", problem) if task.check else None
         left = most - spending.completion_tokens - reserve
-        if fault is None or left < reserve:
+        if fault is None or left < _LEAST:
             break
         opening = f"{thinking[:checked]}{fault.kept}\n<reflection>\n{fault.found}"
         said, _ = spending.say(asked, left // 4, prefix=f"{_OPENING}{opening}\n", stop=("</reflection>", *_ENDS))
@@ -191,4 +192,5 @@ def _parsed(transcript: str) -> Attempt:
     parser = ReflectionParser()
     parser.feed(transcript)
     parser.close()
-    return Attempt(parser.output if parser.complete else None, transcript, reflections=parser.reflections)
+    closed = "unclosed <output>" not in parser.faults
+    return Attempt((parser.output or None) if closed else None, transcript, reflections=parser.reflections)

@@ -83,6 +83,8 @@ def examples(problem: Problem) -> list[tuple[str, str]]:
 
 def check(thinking: str, answer: str, problem: Problem) -> Fault | None:
     """The examples of the docstring that the code of `answer` fails. None where there are none, or all pass."""
+    if not answer.strip():
+        return Fault(thinking, "There is no function in the output yet.")
     asked = examples(problem)
     program = solution(answer, problem)
     done = sandbox.execute(program + _TRIAL.format(sources=json.dumps([source for source, _ in asked])))
@@ -172,7 +174,7 @@ TASK = ReasoningTask(
     judge=judge,
     vote=_vote,
     check=check,
-    tokens=1024,
+    tokens=1280,
     output_tokens=384,
     runs_code=True,
 )  # fmt: skip
