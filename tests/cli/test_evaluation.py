@@ -5,7 +5,10 @@ import pytest
 
 from tests.cli.terminal import seriatim
 from tests.evaluation.data import LEVAL, write_rows
+from tests.evaluation.reasoning.scripted import GSM8K
+from tests.models.chat_server import chat_server
 
+GSM8K_RUN = ("eval", "run", "--task", "gsm8k", "--reader", "http://127.0.0.1:9")
 RUN = ("eval", "run", "--task", "natural_question", "--effort", "fast")
 
 
@@ -16,11 +19,13 @@ def data(tmp_path: Path) -> Path:
 
 def test_list_explains_tasks_and_orders() -> None:
     done = seriatim("eval", "list")
-    for word in ("en_qa", "en_mc", "quality", "natural_question", "document", "LongContextReorder"):
+    for word in ("en_qa", "en_mc", "quality", "document", "LongContextReorder", "gsm8k", "humaneval", "verified"):
         assert word in done.stdout
     told = json.loads(seriatim("eval", "list", "--json").stdout)
     assert {each["task"] for each in told["tasks"]} >= {"en_qa", "en_mc", "legal_contract_qa"}
     assert set(told["orders"]) >= {"document", "relevance", "full", "closed"}
+    assert {"gsm8k", "mmlu", "humaneval"} <= {each["task"] for each in told["tasks"]}
+    assert set(told["arms"]) >= {"plain", "cot", "reflection", "verified", "self-consistency"}
 
 
 def test_score_prints_the_contract(tmp_path: Path) -> None:
@@ -44,6 +49,22 @@ def test_runs_are_made_compared_and_drawn(data: Path, tmp_path: Path) -> None:
     assert "128" in seriatim("eval", "compare", a, b, "--by", "coverage").stdout
 
 
+def test_a_reasoning_task_is_run_and_compared(tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "test.jsonl", GSM8K)
+    with chat_server() as server:
+        for arm, text in (("cot", "3 + 4 = 7\nAnswer: 7"), ("plain", "1234")):
+            for _ in GSM8K:
+                server.says(text, prompt_tokens=20, completion_tokens=5)
+            done = seriatim(
+                "eval", "run", "--task", "gsm8k", "--arm", arm, "--reader", server.url, "--data", str(data),
+                "--run", str(tmp_path / arm), folder=tmp_path,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert "33.3" in done.stdout
+    told = json.loads(seriatim("eval", "compare", str(tmp_path / "cot"), str(tmp_path / "plain"), "--json").stdout)
+    assert told["comparisons"][0]["n"] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -55,7 +76,14 @@ def test_runs_are_made_compared_and_drawn(data: Path, tmp_path: Path) -> None:
         ((*RUN, "--order", "sideways"), "--order"),
         ((*RUN, "--data", "{data}", "--order", "closed"), "without a reader"),
         ((*RUN, "--data", "{data}", "--reader", "nobody"), "nobody"),
+        ((*RUN, "--arm", "cot"), "natural_question has no arms: leave out --arm"),
+        ((*GSM8K_RUN, "--arm", "sideways"), "--arm"),
+        ((*GSM8K_RUN, "--order", "document"), "gsm8k has no documents: leave out --order"),
+        ((*GSM8K_RUN, "--arm", "letters"), "letters is one of mmlu"),
+        ((*GSM8K_RUN, "--data", "nowhere"), "cannot be read from nowhere"),
+        (("eval", "run", "--task", "gsm8k"), "without a reader nobody answers gsm8k"),
         (("eval", "score", "--task", "en_qa", "--predictions", "nowhere"), "cannot be read from nowhere"),
+        (("eval", "score", "--task", "gsm8k", "--predictions", "nowhere"), "gsm8k is scored as it is asked"),
         (("eval", "compare", "nowhere", "nowhere"), "there is no run in nowhere"),
         (("eval", "plot", "nowhere"), "there is no run in nowhere"),
     ],

@@ -1,13 +1,13 @@
 """Against published or hand-computed values."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.evaluation.statistics import bootstrap_means, holm, interval, mcnemar, two_sided, wilson
+from seriatim.evaluation.statistics import bootstrap_means, holm, interval, mcnemar, pass_at_k, two_sided, wilson
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,14 @@ from seriatim.evaluation.statistics import bootstrap_means, holm, interval, mcne
 def test_wilson(successes: int, n: int, low: float, high: float) -> None:
     assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
     assert wilson(n - successes, n) == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+def test_pass_at_k_is_the_share_of_draws_that_hold_a_right_one() -> None:
+    samples = [True, True, False, False, False]
+    for k in range(1, 6):
+        draws = list(combinations(samples, k))
+        assert pass_at_k(5, 2, k) == pytest.approx(sum(map(any, draws)) / len(draws))
+    assert (pass_at_k(5, 0, 5), pass_at_k(5, 5, 1)) == (0, 1)
 
 
 def test_mcnemar_is_the_exact_binomial_test() -> None:

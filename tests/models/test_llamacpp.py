@@ -238,3 +238,18 @@ def test_ctrl_c_interrupts_the_reading_of_a_prompt(reader_path: Path) -> None:
     out, errors = process.communicate(timeout=60)
 
     assert (out, errors, process.returncode) == ("", "", 130)
+
+
+def test_the_next_tokens_probability_is_that_of_what_is_written(reader: LlamaCpp) -> None:
+    text = "The first letters of the alphabet are: A B C D A B C D A B C"
+    letters = [" A", " B", " C", " D"]
+    told = reader.next_token_logprobs(text, letters)
+    assert max(zip(told, letters, strict=True))[1] == " D"
+    assert all(each <= 0 for each in told)
+    rare = reader.next_token_logprobs(text, [" D", " Q"])  # one that is not among the likely ones is looked for
+    assert rare[0] == pytest.approx(told[3], abs=0.05)
+    assert rare[1] < rare[0]
+    with pytest.raises(ModelError, match="not a single token"):
+        reader.next_token_logprobs(text, [" an extraordinarily long one"])
+    with pytest.raises(ModelError, match="the text has"):
+        reader.next_token_logprobs("word " * 600, [" A"])

@@ -339,3 +339,22 @@ def test_a_missing_torch_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(ModelError, match=r"not installed: pip install 'seriatim\[olmoe\]'"):
         open_generator(str(folder))
+
+
+def test_the_next_tokens_probability_is_the_models(plain: NativeOlmoe, folder: Path) -> None:
+    import torch
+
+    text, signs = "Name three colours", ["!", "?", "%", "&"]
+    tokenizer = make_tokenizer()
+    wanted = [tokenizer.encode(text + sign)[-1] for sign in signs]
+    logits = load(folder, "float32").logits(torch.tensor([tokenizer.encode(text)]))[0, -1].double()
+    expected = torch.log_softmax(logits, -1)[wanted].tolist()
+    assert plain.next_token_logprobs(text, signs) == pytest.approx(expected, abs=1e-4)
+    assert plain.next_token_logprobs(text, signs) == pytest.approx(expected, abs=1e-4)  # now from the cache
+
+
+def test_what_is_several_tokens_has_no_next_ones_probability(plain: NativeOlmoe) -> None:
+    with pytest.raises(ModelError, match="not a single token"):
+        plain.next_token_logprobs("Name", ["!", " an extraordinarily long one"])
+    with pytest.raises(ModelError, match="the text has"):
+        plain.next_token_logprobs("many words " * 5000, ["!"])

@@ -1,5 +1,6 @@
 """`seriatim eval`: run tasks, score predictions, compare and plot runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,14 +10,17 @@ from seriatim.cli.scope import EffortOption, EmbedderOption, JsonOption
 
 if TYPE_CHECKING:
     from seriatim.cli.progress import Update
+    from seriatim.evaluation import runs
     from seriatim.evaluation.comparison import Compared
     from seriatim.evaluation.datasets import Dataset
+    from seriatim.evaluation.reasoning import runs as reasoning
     from seriatim.evaluation.records import Run
     from seriatim.evaluation.tasks import Task
 
-app = typer.Typer(help="Judge retrieval and readers on long-document benchmarks.", no_args_is_help=True)
+app = typer.Typer(help="Judge retrieval and readers on benchmarks.", no_args_is_help=True)
 
 Order = Literal["document", "relevance", "reversed", "shuffled", "ends", "full", "closed"]
+ArmName = Literal["plain", "cot", "reflection", "phased", "verified", "self-consistency", "letters"]
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.", show_default=False)]
 TaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="See: seriatim eval list.", show_default=False)]
 
@@ -31,14 +35,17 @@ def _budgets(value: str | None) -> str | None:
 
 @app.command("list")
 def list_tasks(json: JsonOption = False) -> None:
-    """List the tasks and the orders, with what each is."""
+    """List the tasks, the orders and the arms, with what each is."""
     from seriatim.cli.printing import print_json
     from seriatim.evaluation.arms import ABOUT
+    from seriatim.evaluation.reasoning.arms import ABOUT as ARMS
+    from seriatim.evaluation.reasoning.tasks import TASKS as REASONING
     from seriatim.evaluation.tasks import TASKS
 
     if json:
         tasks = [{"task": t.name, "metric": t.metric, "about": t.about, "file": t.file} for t in TASKS.values()]
-        print_json({"tasks": tasks, "orders": dict(ABOUT)})
+        tasks += [{"task": t.name, "metric": "accuracy", "about": t.about, "file": t.file} for t in REASONING.values()]
+        print_json({"tasks": tasks, "orders": dict(ABOUT), "arms": dict(ARMS)})
         return
     print("Tasks (∞Bench's come from the hub; the others from --data, L-Eval's JSONL files):")
     for task in TASKS.values():
@@ -46,6 +53,12 @@ def list_tasks(json: JsonOption = False) -> None:
     print("\nOrders:")
     for order, about in ABOUT.items():
         print(f"  {order:18}{about}")
+    print("\nReasoning tasks (from the hub, or --data), which have arms and no documents:")
+    for each in REASONING.values():
+        print(f"  {each.name:18}{'accuracy':10}{each.about}")
+    print("\nArms:")
+    for arm, about in ARMS.items():
+        print(f"  {arm:18}{about}")
 
 
 @app.command()
@@ -56,15 +69,20 @@ def run(
         typer.Option("--reader", metavar="MODEL", help="As --model of ask; none: judge the passages alone."),
     ] = "none",
     order: Annotated[
-        Order, typer.Option("--order", help="What the reader sees; see: seriatim eval list.")
-    ] = "document",
+        Order | None,
+        typer.Option("--order", help="What the reader sees [document]; see: seriatim eval list.", show_default=False),
+    ] = None,
+    arm: Annotated[
+        ArmName | None,
+        typer.Option("--arm", help="Of a reasoning task: how it is asked [cot].", show_default=False),
+    ] = None,
     tokens: Annotated[
         str | None,
         typer.Option(
             "--tokens",
             metavar="N,N,…",
             callback=_budgets,
-            help="Budgets of passages [1024; for the full document what the reader holds].",
+            help="Budgets of passages [1024; the full document: what the reader holds], or of generated tokens.",
             show_default=False,
         ),
     ] = None,
@@ -86,41 +104,100 @@ def run(
         int | None,
         typer.Option("--stitch", metavar="WORDS", min=1, help="Join documents to so many words.", show_default=False),
     ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", metavar="N", min=1, help="Tries of each reasoning problem, for pass@k.")
+    ] = 1,
+    match: Annotated[
+        Path | None,
+        typer.Option(
+            "--match", metavar="RUN", help="Self-consistency spends the tokens of that run.", show_default=False
+        ),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--run", metavar="DIR", help="Where the run is kept [runs/TASK-READER-ORDER].", show_default=False
+            "--run", metavar="DIR", help="Where the run is kept [runs/TASK-READER-ORDER or -ARM].", show_default=False
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Ask a task's questions; the same command goes on with a run that was stopped."""
     from seriatim.cli.printing import print_json
-    from seriatim.cli.progress import progress_bar
     from seriatim.evaluation import runs
+    from seriatim.evaluation.reasoning import runs as reasoning
+    from seriatim.evaluation.reasoning.tasks import TASKS as REASONING
     from seriatim.evaluation.summary import summary
     from seriatim.evaluation.tasks import find_task
-    from seriatim.models.opening import open_generator
 
-    found = find_task(task)
-    path = folder or Path("runs") / f"{task}-{reader.rpartition('/')[2].removesuffix('.gguf')}-{order}"
-    budgets = tuple(int(each) for each in tokens.split(",")) if tokens else (1024,)
-    with progress_bar("Asking") as update:
-        dataset = _dataset(found, data, update)
-        identity = "none" if reader == "none" else runs.reader_identity(reader)
-        model = None if reader == "none" else open_generator(reader, passage_tokens=max(budgets), progress=update)
-        if model and order == "full" and not tokens:
-            budgets = (model.context_tokens,)
-        plan = runs.Plan(found, order, budgets, effort, passages, embedder, limit, seed, stitch)
-        try:
-            made = runs.run(plan, dataset, model, identity, path, update)
-        finally:
-            if model:
-                model.close()
+    budgets = tuple(int(each) for each in tokens.split(",")) if tokens else ()
+    if task in REASONING:
+        _refuse(task, "documents", {"--order": order, "--stitch": stitch, "--embedder": embedder})
+        asked = reasoning.Plan(REASONING[task], arm or "cot", budgets, limit, seed, match, samples)
+        made = _ask_problems(asked, reader, data, folder or _run_folder(task, reader, asked.arm))
+    else:
+        found = find_task(task)
+        _refuse(task, "arms", {"--arm": arm, "--match": match, "--samples": None if samples == 1 else samples})
+        plan = runs.Plan(found, order or "document", budgets, effort, passages, embedder, limit, seed, stitch)
+        made = _ask_documents(plan, reader, data, folder or _run_folder(task, reader, plan.arm))
     if json:
         print_json(summary(made))
     else:
         _show_summary(made)
+
+
+def _refuse(task: str, lacking: str, options: dict[str, object]) -> None:
+    """Raise `UsageError` where an option was given that means nothing for the task."""
+    from seriatim.errors import UsageError
+
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UsageError(f"{task} has no {lacking}: leave out {' and '.join(given)}")
+
+
+def _run_folder(task: str, reader: str, how: str) -> Path:
+    return Path("runs") / f"{task}-{reader.rpartition('/')[2].removesuffix('.gguf')}-{how}"
+
+
+def _ask_documents(plan: "runs.Plan", reader: str, data: Path | None, path: Path) -> "Run":
+    """Without budgets in the plan: 1024 tokens, or as many as the reader holds where it sees the full document."""
+    from seriatim.cli.progress import progress_bar
+    from seriatim.evaluation import runs
+    from seriatim.models.opening import open_generator
+
+    tokens = plan.tokens or (1024,)
+    with progress_bar("Asking") as update:
+        dataset = _dataset(plan.task, data, update)
+        identity = "none" if reader == "none" else runs.reader_identity(reader)
+        model = None if reader == "none" else open_generator(reader, passage_tokens=max(tokens), progress=update)
+        if model and plan.arm == "full" and not plan.tokens:
+            tokens = (model.context_tokens,)
+        try:
+            return runs.run(replace(plan, tokens=tokens), dataset, model, identity, path, update)
+        finally:
+            if model:
+                model.close()
+
+
+def _ask_problems(plan: "reasoning.Plan", reader: str, data: Path | None, path: Path) -> "Run":
+    from seriatim.cli.progress import progress_bar
+    from seriatim.errors import UsageError
+    from seriatim.evaluation.generation import Reader
+    from seriatim.evaluation.reasoning import runs
+    from seriatim.evaluation.reasoning.problems import fetched_problems, read_problems
+    from seriatim.evaluation.runs import reader_identity
+    from seriatim.models.opening import open_generator
+
+    if reader == "none":
+        raise UsageError(f"without a reader nobody answers {plan.task.name}; name one with --reader")
+    runs.check(plan)
+    with progress_bar("Asking") as update:
+        problems = fetched_problems(plan.task, update) if data is None else read_problems(plan.task, data)
+        identity = reader_identity(reader)
+        model = open_generator(reader, progress=update)
+        try:
+            return runs.run(plan, problems, Reader(model, identity), path, update)
+        finally:
+            model.close()
 
 
 def _dataset(task: "Task", data: Path | None, update: "Update") -> "Dataset":
@@ -138,6 +215,9 @@ def _dataset(task: "Task", data: Path | None, update: "Update") -> "Dataset":
 def _show_summary(run: "Run") -> None:
     from seriatim.evaluation.summary import summary
 
+    if any("format_failure" in row for row in run.rows):
+        _show_problems(run)
+        return
     print(f"{'tokens':>8} {'n':>5} {'score':>7} {'95%':>13} {'strict':>7} {'coverage':>9} {'prompt':>7} {'seconds':>8}")
     for line in summary(run)["budgets"]:
         score, strict, coverage = (_figure(line[name]) for name in ("score", "strict_score", "coverage"))
@@ -146,6 +226,30 @@ def _show_summary(run: "Run") -> None:
             f"{line['tokens']:>8,} {line['n']:>5} {score:>7} {low + '–' + high:>13} {strict:>7} {coverage:>9} "
             f"{_figure(line['prompt_tokens'], 0):>7} {_figure(line['seconds'], 2):>8}"
         )
+    print(f"\n{run.path}")
+
+
+def _show_problems(run: "Run") -> None:
+    from seriatim.evaluation.summary import summary
+
+    print(
+        f"{'tokens':>8} {'n':>5} {'score':>7} {'95%':>13} {'strict':>7} {'failed':>7} {'cut':>7} {'written':>8} "
+        f"{'seconds':>8}"
+    )
+    for line in summary(run)["budgets"]:
+        low, high = (_figure(each) for each in line.get("wilson_95") or line["interval_95"])
+        score, strict, failed, cut = (
+            _figure(line[name]) for name in ("score", "strict_score", "format_failures", "truncated")
+        )
+        print(
+            f"{line['tokens']:>8,} {line['n']:>5} {score:>7} {low + '–' + high:>13} {strict:>7} {failed:>7} {cut:>7} "
+            f"{_figure(line['completion_tokens'], 0):>8} {_figure(line['seconds'], 2):>8}"
+        )
+        if "first_score" in line:
+            first = _figure(line["first_score"])
+            print(f"{'':>8} first try {first}; put right {line['corrected']}, put wrong {line['harmed']}")
+        if "pass_at" in line:
+            print(f"{'':>8} " + ", ".join(f"pass@{k} {_figure(value)}" for k, value in line["pass_at"].items()))
     print(f"\n{run.path}")
 
 
@@ -166,9 +270,13 @@ def score(
 ) -> None:
     """Score a file of predictions as the benchmark does."""
     from seriatim.cli.printing import print_json
+    from seriatim.errors import UsageError
     from seriatim.evaluation.predictions import score_predictions
+    from seriatim.evaluation.reasoning.tasks import TASKS as REASONING
     from seriatim.evaluation.tasks import find_task
 
+    if task in REASONING:
+        raise UsageError(f"{task} is scored as it is asked: seriatim eval run --task {task}")
     scored = score_predictions(find_task(task), predictions)
     if json:
         print_json(scored.to_dict())

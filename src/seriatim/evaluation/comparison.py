@@ -51,13 +51,13 @@ def compare(a: Run, b: Run, by: Measure = "score", seed: int = 0) -> list[Compar
 
     Raises `UsageError` for runs that share no question, or are of different tasks or data.
     """
-    for name in ("task", "data_sha256", "stitch_words"):
+    for name in ("task", "judged_by", "data_sha256", "stitch_words"):
         if a.settings.get(name) != b.settings.get(name):
             raise UsageError(
                 f"{a.path} and {b.path} differ in {name} ({a.settings.get(name)}, {b.settings.get(name)}) "
                 "and cannot be compared question by question"
             )
-    choices = a.settings["metric"] == "accuracy" and by != "coverage"
+    choices = a.settings["metric"] == b.settings["metric"] == "accuracy" and by != "coverage"
     found = [
         _compared(pairs, by, tokens_a, tokens_b, choices, seed)
         for tokens_a, tokens_b in _budgets(a, b)

@@ -1,4 +1,4 @@
-"""∞Bench's data from the hub, at a pinned revision, kept from one run to the next."""
+"""The benchmarks' data from the hub, at pinned revisions, kept from one run to the next."""
 
 import os
 from collections.abc import Callable
@@ -15,33 +15,43 @@ REPOSITORY = "xinrongzhang2022/InfiniteBench"
 # The answers of 29 En.QA questions were changed once: a figure means something only together with the revision.
 REVISION = "90f0394333616266d9fe85824ceaf505093cbaa5"
 
+Progress = Callable[[str, int, int], None]
+
 _CONNECT_S, _READ_S = 10.0, 60.0
 
 
-def fetched(task: Task, progress: Callable[[str, int, int], None] | None = None) -> Path:
-    """The task's JSONL file, fetched if it is not here yet; a fetch that was stopped goes on where it was.
+def fetched(task: Task, progress: Progress | None = None) -> Path:
+    """The task's JSONL file of ∞Bench, fetched if it is not here yet.
 
     Raises `SeriatimError` where the hub cannot be reached or the disk does not take it.
     """
-    folder = home() / "cache" / "datasets" / "InfiniteBench" / REVISION
-    file, part = folder / task.file, folder / f"{task.file}.part"
+    hint = f"give a copy of {task.file} with --data"
+    return fetched_file(REPOSITORY, REVISION, task.file, hint, progress)
+
+
+def fetched_file(repository: str, revision: str, name: str, hint: str, progress: Progress | None = None) -> Path:
+    """A file of a data set on the hub, fetched if it is not here yet; a fetch that was stopped goes on where it was.
+
+    `hint` says what to do where the hub is out of reach. Raises `SeriatimError` then, or where the disk does not take
+    the file.
+    """
+    file = home() / "cache" / "datasets" / repository.rpartition("/")[2] / revision / name
+    part = file.with_name(f"{file.name}.part")
     if file.exists():
         return file
 
     def show(done: int) -> None:
         if progress:
-            progress(f"{task.file}: {done / 1e6:,.0f} MB", 0, 0)
+            progress(f"{file.name}: {done / 1e6:,.0f} MB", 0, 0)
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         with open_client(connect_s=_CONNECT_S, read_s=_READ_S) as client:
-            url = f"{hub.address()}/datasets/{REPOSITORY}/resolve/{REVISION}/{task.file}"
+            url = f"{hub.address()}/datasets/{repository}/resolve/{revision}/{name}"
             fetch(client, url, part, headers=hub.headers(), show=show)
         os.replace(part, file)
     except ModelError as error:
-        raise SeriatimError(
-            f"the data of {task.name} could not be fetched: {error}; give a copy of {task.file} with --data"
-        ) from error
+        raise SeriatimError(f"{repository} could not be fetched: {error}; {hint}") from error
     except OSError as error:
         raise SeriatimError(f"{file} cannot be written: {error.strerror}") from error
     return file

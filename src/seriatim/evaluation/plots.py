@@ -17,25 +17,29 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES = ("-", "--", "-.", ":", "-", "--", "-.")
 _FORMATS = ("svg", "png")
+_LEVEL = ("closed", "letters")  # without budgets: a level line
 
 Column = Callable[[Row], float | None]
 
 
 def draw(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Draw `score`, `coverage`, `seconds` and `prompt_tokens` of `runs` against their budgets, each as SVG and PNG in
-    `folder`; what no run has is left out. Returns the files.
+    """Draw score, coverage, seconds, tokens of the prompt and generated ones of `runs` against their budgets, each
+    as SVG and PNG in `folder`; what no run has is left out. Returns the files.
 
     Raises `UsageError` for runs of several tasks, or without matplotlib, `SeriatimError` where nothing can be written.
     """
     tasks = sorted({run.settings["task"] for run in runs})
     if len(tasks) > 1:
         raise UsageError(f"one plot shows one task, not {' and '.join(tasks)}")
+    if len({run.settings.get("judged_by") for run in runs}) > 1:
+        raise UsageError("letters by log-probability and generated answers are two measurements: draw them apart")
     metric = "F1" if runs[0].settings["metric"] == "f1" else "right answers"
     columns: dict[str, tuple[str, float, Column]] = {
         "score": (f"{metric}, %", 100, lambda row: row.get("score")),
         "coverage": ("evidence in the context, %", 100, lambda row: row["coverage"]),
         "seconds": ("seconds a question", 1, seconds),
         "prompt_tokens": ("tokens of the prompt", 1, lambda row: row.get("prompt_tokens")),
+        "completion_tokens": ("tokens that were generated", 1, _generated),
     }
     files = []
     try:
@@ -46,6 +50,11 @@ def draw(runs: Sequence[Run], folder: Path) -> list[Path]:
     except OSError as error:
         raise SeriatimError(f"the plots cannot be written to {folder}: {error.strerror}") from error
     return files
+
+
+def _generated(row: Row) -> float | None:
+    """What was generated for a problem; of an answer to a document's question it is of no interest."""
+    return row.get("completion_tokens") if "format_failure" in row else None
 
 
 def _plot(runs: Sequence[Run], stem: Path, label: str, scale: float, column: Column) -> list[Path]:
@@ -83,7 +92,7 @@ def _line(axes: "Axes", run: Run, place: int, scale: float, column: Column) -> N
             points.append((tokens, scale * sum(values) / len(values), scale * low, scale * high))
     if not points:
         return
-    if run.settings["order"] == "closed":
+    if run.settings["order"] in _LEVEL:
         axes.axhline(points[0][1], **style)
         return
     x, y, low_y, high_y = zip(*points, strict=True)
@@ -94,12 +103,13 @@ def _line(axes: "Axes", run: Run, place: int, scale: float, column: Column) -> N
 
 
 def _finish(axes: "Axes", runs: Sequence[Run], label: str) -> None:
-    budgets = sorted({tokens for run in runs if run.settings["order"] != "closed" for tokens in run.budgets})
+    budgets = sorted({tokens for run in runs if run.settings["order"] not in _LEVEL for tokens in run.budgets})
     if len(budgets) > 1:
         axes.set_xscale("log")
     axes.set_xticks(budgets, [f"{tokens:,}" for tokens in budgets])
     axes.minorticks_off()
-    axes.set_xlabel("tokens of context")
+    generated = any("format_failure" in row for run in runs for row in run.rows)
+    axes.set_xlabel("budget of generated tokens" if generated else "tokens of context")
     axes.set_ylabel(label)
     axes.set_title(f"{runs[0].settings['task']}, {runs[0].settings['reader'] or 'retrieval alone'}", fontsize=9)
     axes.grid(alpha=0.3)

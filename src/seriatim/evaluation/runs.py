@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import seriatim
 from seriatim.documents.document import Document
@@ -20,10 +20,11 @@ from seriatim.evaluation import cache, records
 from seriatim.evaluation.arms import Arm, arranged, as_text, middle_truncated
 from seriatim.evaluation.coverage import coverage, stands_in
 from seriatim.evaluation.datasets import Dataset
+from seriatim.evaluation.generation import Reader, generation
 from seriatim.evaluation.tasks import PROMPT_VERSION, SYSTEM, Question, Task
 from seriatim.home import home
 from seriatim.machine import cores
-from seriatim.models.generator import Generator, Message
+from seriatim.models.generator import Generator
 from seriatim.models.opening import reader_path
 from seriatim.retrieval.context import Ranked
 from seriatim.retrieval.library import Library
@@ -31,6 +32,14 @@ from seriatim.retrieval.ranking import Effort
 from seriatim.sampling import GREEDY
 
 Progress = Callable[[str, int, int], None]
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Asked = TypeVar("_Asked", bound=_Named)
 
 CLOSED_BOOK_TOKENS = 0
 _LAYOUT_TOKENS = 64  # what a chat template adds
@@ -72,15 +81,29 @@ def run(
         records.opened(path, _settings(plan, dataset, reader, identity)) as (rows, file),
         _library(plan, drawn) as kept,
     ):
-        done = {(row["question_id"], row["tokens"]) for row in rows}
-        missing = [(question, tokens) for question, tokens in wanted if (question.id, tokens) not in done]
-        started = time.monotonic()
-        for number, (question, tokens) in enumerate(missing):
+        for question, tokens in missing(wanted, rows, progress):
             row = _ask(plan, question, tokens, drawn.documents[question.document], reader, identity, kept)
             records.append(file, row)
-            if progress:
-                progress(_left(started, number + 1, len(missing)), len(wanted) - len(missing) + number + 1, len(wanted))
     return records.read_run(path)
+
+
+def missing(
+    wanted: Sequence[tuple[_Asked, int]], rows: Sequence[records.Row], progress: Progress | None
+) -> Iterator[tuple[_Asked, int]]:
+    """Of the `wanted` questions and budgets those that have no row yet; `progress` is told after each."""
+    done = {(row["question_id"], row["tokens"]) for row in rows}
+    left = [(question, tokens) for question, tokens in wanted if (question.id, tokens) not in done]
+    started = time.monotonic()
+    for number, each in enumerate(left, start=1):
+        yield each
+        if progress:
+            progress(_left(started, number, len(left)), len(wanted) - len(left) + number, len(wanted))
+
+
+def environment() -> dict[str, Any]:
+    """What a run's settings say of where it was made."""
+    machine = {"system": platform.platform(), "cores": cores(), "python": platform.python_version()}
+    return {"seriatim": seriatim.__version__, "machine": machine}
 
 
 def reader_identity(model: str) -> str:
@@ -109,9 +132,8 @@ def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: 
         "reader_identity": identity, "effort": plan.effort, "splitting": plan.splitting, "embedder": plan.embedder,
         "seed": plan.seed, "stitch_words": plan.stitch_words, "data_sha256": dataset.sha256,
         "prompt_version": PROMPT_VERSION, "system": SYSTEM, "prompt": plan.task.prompt,
-        "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY), "seriatim": seriatim.__version__,
-        "limit": plan.limit, "tokens": list(plan.tokens),
-        "machine": {"system": platform.platform(), "cores": cores(), "python": platform.python_version()},
+        "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY),
+        "limit": plan.limit, "tokens": list(plan.tokens), **environment(),
     }  # fmt: skip
 
 
@@ -150,9 +172,9 @@ def _ask(
     }  # fmt: skip
     if reader is None:
         return row
-    generation, cached = _generation(plan.task.messages(question, text), plan.task.max_tokens, reader, identity)
-    prediction = generation["prediction"]
-    return row | generation | {
+    said, cached = generation(Reader(reader, identity), plan.task.messages(question, text), plan.task.max_tokens)
+    prediction = said["prediction"]
+    return row | said | {
         "cached": cached,
         "score": plan.task.score(prediction, question.references),
         "strict_score": plan.task.strict(prediction, question.references),
@@ -190,27 +212,6 @@ def _coverage(plan: Plan, question: Question, document: str, text: str) -> float
     """The evidence in `text`; None where no right answer stands in the document, or it is the letter of a choice."""
     standing = [] if plan.task.metric == "accuracy" else [a for a in question.references if stands_in(a, document)]
     return max((coverage(answer, text) for answer in standing), default=None)
-
-
-def _generation(
-    messages: Sequence[Message], max_tokens: int, reader: Generator, identity: str
-) -> tuple[dict[str, Any], bool]:
-    """The reader's answer with its tokens and seconds, and whether it was kept from an earlier time."""
-    key = cache.key_of(
-        {"reader": identity, "messages": [asdict(each) for each in messages], "max_tokens": max_tokens,
-         "sampling": asdict(GREEDY)}
-    )  # fmt: skip
-    if kept := cache.kept(key):
-        return kept, True
-    pieces = list(reader.stream(messages, max_tokens=max_tokens, sampling=GREEDY))
-    usage = pieces[-1].usage
-    generation = {
-        "prediction": "".join(piece.text for piece in pieces if not piece.reasoning),
-        "prompt_tokens": usage and usage.prompt_tokens, "completion_tokens": usage and usage.completion_tokens,
-        "prefill_s": usage and usage.prefill_s, "generate_s": usage and usage.decode_s,
-    }  # fmt: skip
-    cache.keep(key, generation)
-    return generation, False
 
 
 def _left(started: float, done: int, count: int) -> str:

@@ -20,6 +20,12 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def pass_at_k(n: int, right: int, k: int) -> float:
+    """The probability that of k of n samples, of which `right` are right, one at least is right, without bias
+    (Chen et al., arXiv 2107.03374)."""
+    return 1 - comb(n - right, k) / comb(n, k)
+
+
 def mcnemar(only_a: int, only_b: int) -> float:
     """The exact two-sided p-value of McNemar's test: `only_a` pairs were right in a alone, `only_b` in b alone."""
     discordant = only_a + only_b

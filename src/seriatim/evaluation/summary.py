@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from seriatim.evaluation.records import Row, Run
-from seriatim.evaluation.statistics import bootstrap_means, interval
+from seriatim.evaluation.statistics import bootstrap_means, interval, pass_at_k, wilson
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -35,8 +35,30 @@ def _line(tokens: int, rows: list[Row]) -> dict[str, Any]:
         "coverage_n": sum(row["coverage"] is not None for row in rows),
         "context_tokens": _mean(row["context_tokens"] for row in rows),
         "prompt_tokens": _mean(row.get("prompt_tokens") for row in rows),
+        "completion_tokens": _mean(row.get("completion_tokens") for row in rows),
         "seconds": _median(seconds(row) for row in rows),
+        "truncated": _percent(row.get("truncated") for row in rows),
+        **(_of_problems(scored) if any("format_failure" in row for row in rows) else {}),
     }  # fmt: skip
+
+
+def _of_problems(rows: list[Row]) -> dict[str, Any]:
+    """What reasoning benchmarks report besides: format failures in percent, Wilson's interval of the accuracy, how
+    often a check's reflection has put an answer right (`corrected`) or wrong (`harmed`), and pass@k."""
+    told: dict[str, Any] = {"format_failures": _percent(row["format_failure"] for row in rows)}
+    if all(row["score"] in (0, 1) for row in rows):
+        low, high = wilson(sum(row["score"] for row in rows), len(rows))
+        told["wilson_95"] = (100 * low, 100 * high)
+    if firsts := [row for row in rows if "first_score" in row]:
+        told["first_score"] = _percent(row["first_score"] for row in firsts)
+        told["corrected"] = sum(row["score"] > row["first_score"] for row in firsts)
+        told["harmed"] = sum(row["score"] < row["first_score"] for row in firsts)
+    if samples := min((row.get("samples", 0) for row in rows), default=0):
+        told["pass_at"] = {
+            str(k): _percent(pass_at_k(row["samples"], row["right"], k) for row in rows)
+            for k in sorted({1, *(k for k in (5, 10, 100) if k <= samples), samples})
+        }
+    return told
 
 
 def _interval(rows: list[Row]) -> tuple[float, float] | None:

@@ -1,9 +1,10 @@
 """The one interface behind which every language model stands."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from seriatim.errors import ModelError
 from seriatim.sampling import GREEDY, Sampling
 
 # About four passages: what a model of 1.5B parameters keeps in view, read in less than half the time of ten.
@@ -84,6 +85,29 @@ class Generator(Protocol):
 
     def close(self) -> None:
         """Free the model's memory."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A language model that tells how probable it finds a text's next token. Implementations: `llamacpp.LlamaCpp`,
+    `olmoe.NativeOlmoe`."""
+
+    def next_token_logprobs(self, text: str, continuations: Sequence[str]) -> list[float]:
+        """The natural logarithm of the probability of each of `continuations` right after `text`.
+
+        `text` is no conversation: no chat template is laid around it. Raises `ModelError` where a continuation is not
+        a single token there, or the text does not fit.
+        """
+
+
+def single_tokens(encode: Callable[[str], list[int]], text: str, continuations: Sequence[str]) -> list[int]:
+    """The token that each of `continuations` is behind `text`. Raises `ModelError` where it is not one token."""
+    before = encode(text)
+    longer = [encode(text + each) for each in continuations]
+    for each, ids in zip(continuations, longer, strict=True):
+        if len(ids) != len(before) + 1 or ids[:-1] != before:
+            raise ModelError(f"{each!r} is not a single token of this model, and cannot be compared by its next token")
+    return [ids[-1] for ids in longer]
 
 
 def span_tokens(parameters: int, context_tokens: int) -> int:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from seriatim.errors import ModelError
 from seriatim.machine import cores
 from seriatim.models import gguf
-from seriatim.models.generator import Message, Piece, Usage, span_tokens
+from seriatim.models.generator import Message, Piece, Usage, single_tokens, span_tokens
 from seriatim.models.transport import event_lines
 from seriatim.sampling import GREEDY, Sampling
 
@@ -39,6 +39,7 @@ EMBEDDING_CONTEXT_TOKENS = 2048
 # 1.5B model takes four seconds; the library's 2048 take half a minute, and read the prompt only 4% faster.
 _BATCH_TOKENS = 256
 _SEEDS = (1 << 32) - 1  # llama.cpp knows so many, and takes the next number for "any"
+_LIKELY, _ALL = 256, 1 << 20  # of the next token, how many probabilities are asked for at first, and in the end
 _CACHE_MIB = 1024  # of prompts put aside: the review of a draft reads another one, and then the long one goes on
 
 
@@ -105,6 +106,20 @@ class LlamaCpp:
                 "stream": True,
             }
         )
+
+    def next_token_logprobs(self, text: str, continuations: Sequence[str]) -> list[float]:
+        """See `Scorer.next_token_logprobs`."""
+        tokens = self._server.tokenize(text, start=True)
+        wanted = single_tokens(lambda each: self._server.tokenize(each, start=True), text, continuations)
+        if len(tokens) >= self._context_tokens:
+            raise ModelError(f"the text has {len(tokens)} tokens, and {self._name} holds {self._context_tokens}")
+        for most in (_LIKELY, _ALL):
+            request = {"prompt": tokens, "n_predict": 1, "temperature": 0.0, "n_probs": most, "cache_prompt": True}
+            told = self._server.post("/completion", request)["completion_probabilities"][0]["top_logprobs"]
+            logprobs = {each["id"]: float(each["logprob"]) for each in told}
+            if all(id in logprobs for id in wanted):
+                return [logprobs[id] for id in wanted]
+        raise ModelError(f"{self._name} does not tell the probability of every one of {', '.join(continuations)}")
 
     def close(self) -> None:
         """Free the model's memory."""

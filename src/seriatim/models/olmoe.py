@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from seriatim import olmoe
 from seriatim.errors import ModelError
 from seriatim.machine import cores
-from seriatim.models.generator import Message, Piece, Usage, span_tokens
+from seriatim.models.generator import Message, Piece, Usage, single_tokens, span_tokens
 from seriatim.models.prefixes import Prefixes
 from seriatim.models.stopping import StopText
 from seriatim.sampling import GREEDY, Sampling
@@ -84,6 +84,25 @@ class NativeOlmoe:
                 "answer together: give it fewer passages, or take a model with a longer context"
             )
         return self._by_turns(self._generate(prompt, StopText(stop), min(max_tokens, room), sampling))
+
+    def next_token_logprobs(self, text: str, continuations: Sequence[str]) -> list[float]:
+        """See `Scorer.next_token_logprobs`."""
+        import torch
+
+        ids = self._tokenizer.encode(text)
+        if not 0 < len(ids) <= self.context_tokens:
+            raise ModelError(f"the text has {len(ids)} tokens, and {self._name} holds 1 to {self.context_tokens}")
+        wanted = single_tokens(self._tokenizer.encode, text, continuations)
+        with self._turn:
+            read = self._prefixes.take(ids, len(ids))
+            try:
+                rest = ids[len(read.ids) :]
+                logits_BV = self._model.read(torch.tensor([rest]), read.cache)
+                read.ids += rest
+            finally:
+                self._prefixes.give_back(read)
+        logprobs: list[float] = torch.log_softmax(logits_BV[0].double(), dim=-1)[wanted].tolist()
+        return logprobs
 
     def close(self) -> None:
         """Free the model's memory."""

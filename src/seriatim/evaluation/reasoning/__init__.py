@@ -1,0 +1,1 @@
+"""GSM8K, MMLU and HumanEval, asked with and without reflection."""
