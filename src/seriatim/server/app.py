@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import seriatim
-from seriatim.server import api
+from seriatim.server import api, openai_api
 from seriatim.server.errors import handle_errors
 from seriatim.server.reference import reference_page
 from seriatim.server.security import Guard
@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Services]:
     app.state.services = services
     handle_errors(app)
     app.include_router(api.router)
+    app.include_router(openai_api.router)
 
     @app.get("/docs", include_in_schema=False)
     def reference() -> HTMLResponse:

@@ -240,7 +240,7 @@ def _given_token(scope: Scope, headers: Headers) -> str | None:
     except CookieError:
         cookie = None
     if scope["path"] == "/" and (asked := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
-        return asked[0]
+        return str(asked[0])
     return str(cookie.value) if cookie else None
 
 
