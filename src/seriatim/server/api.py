@@ -33,7 +33,7 @@ class NewLibrary(_Body):
 
 class Search(_Body):
     question: Annotated[str, Field(min_length=1, max_length=20_000)]
-    tokens: Annotated[int, Field(ge=1, le=8192)] | Literal["auto"] = 1024
+    tokens: Annotated[int, Field(ge=1, le=8192, strict=True)] | Literal["auto"] = 1024
     order: Literal["document", "relevance"] = "document"
     effort: Literal["fast", "balanced", "thorough"] = "balanced"
     documents: Annotated[list[str], Field(max_length=1000)] | None = None
