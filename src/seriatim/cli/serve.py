@@ -46,9 +46,13 @@ def serve(
 
     Listens on this machine only, at http://127.0.0.1:8765, until Ctrl-C.
     """
+    import os
+
     from seriatim.cli.printing import notice
     from seriatim.errors import UsageError
 
+    # One search multiplies one matrix by one vector, and several run at once: more threads would only get in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from seriatim.server.running import serve as run
         from seriatim.server.settings import Settings
