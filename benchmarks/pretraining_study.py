@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from machine import machine
 from seriatim.training.config import LossSettings, TrainConfig, read_config
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
 
-from seriatim.documents.document import Document, page_at
+from seriatim.documents.document import Document, Passage, page_at
 from seriatim.documents.extraction import display_name, printable
 from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
 from seriatim.documents.reading import parse
@@ -163,9 +163,10 @@ class Library:
         rows, scores = self._rank(stage, question, "fast" if whole else effort, depth, progress)
         # Four times the average need is read, which leaves room to pass over what no longer fits.
         needed = rows if whole else rows[: max(4 * most // PASSAGE_TOKENS, passages or 0, 16)]
+        found = self._read(stage.locate(needed))
         ranked = [
-            Ranked(self._store.passages(document, [number])[0], rank, float(score))
-            for rank, ((document, number), score) in enumerate(zip(stage.locate(needed), scores, strict=False), start=1)
+            Ranked(passage, rank, float(score))
+            for rank, (passage, score) in enumerate(zip(found, scores, strict=False), start=1)
         ]
         if whole:
             ranked += self._unranked(stored, ranked)
@@ -177,6 +178,10 @@ class Library:
                 f"no passage fits {tokens} tokens; a passage holds up to {PASSAGE_TOKENS}, so allow that many"
             )
         return Context(question, in_reading_order(chosen, order), sum(each.passage.tokens for each in chosen))
+
+    def check_asked(self, documents: Named | None = None) -> None:
+        """Raise what `search` would where there is nothing to search, or where `documents` name what is not here."""
+        self._asked(documents)
 
     def ask(
         self,
@@ -208,11 +213,16 @@ class Library:
         held = {stored.name: stored for stored in self._store.documents()}
         return self._store.text(held[_resolve(name, list(held))])
 
+    def page_starts(self, name: str) -> tuple[int, ...]:
+        """The offset at which each page of a document begins, page 1 first; empty where there are no pages, or no
+        document any more."""
+        stored = self._store.find(name)
+        return stored.page_starts if stored else ()
+
     def page_at(self, name: str, offset: int) -> int | None:
         """The page, from 1, on which a character of a document stands; None where there are no pages, or no document
         any more."""
-        stored = self._store.find(name)
-        return page_at(stored.page_starts, offset) if stored else None
+        return page_at(self.page_starts(name), offset)
 
     def status(self, *, verify: bool = True) -> LibraryStatus:
         """Counts and sizes. With `verify` everything is read first; raises `LibraryError` where the file is damaged."""
@@ -309,6 +319,19 @@ class Library:
             if self._store.writable:
                 self._store.settle("embedder", self._embedder.name)
         return self._embedder
+
+    def _read(self, places: Sequence[tuple[Stored, int]]) -> list[Passage]:
+        """The passages at these places, in their order, asked for once a document."""
+        numbers: dict[int, list[int]] = {}
+        for document, number in places:
+            numbers.setdefault(document.id, []).append(number)
+        by_id = {document.id: document for document, _ in places}
+        found = {
+            (key, passage.index): passage
+            for key, wanted in numbers.items()
+            for passage in self._store.passages(by_id[key], wanted)
+        }
+        return [found[document.id, number] for document, number in places]
 
     def _unranked(self, stored: list[Stored], ranked: list[Ranked]) -> list[Ranked]:
         """The passages that share nothing with the question, after the ranked ones, so that a whole document is
