@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seriatim.cli.reflecting import mine, reflect, show
 from seriatim.cli.scope import JsonOption
 
 app = typer.Typer(help="Train OLMoE models.", no_args_is_help=True)
@@ -98,3 +99,8 @@ def pretrain(
         )  # fmt: skip
     else:
         print(f"step {trained.step:,}, loss {trained.loss:.4f}: {run / 'last'}")
+
+
+app.command()(show)
+app.command()(mine)
+app.command()(reflect)

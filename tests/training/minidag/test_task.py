@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seriatim.training.minidag.arms import ARMS, example, mistake
-from seriatim.training.minidag.task import VALUES, Definition, Problem, check, check_step, generate, is_held_out, problems
+from seriatim.training.minidag.task import (
+    VALUES,
+    Definition,
+    Problem,
+    check,
+    check_step,
+    generate,
+    is_held_out,
+    problems,
+)
 from seriatim.training.minidag.vocabulary import TOKENS, tokenizer
 from seriatim.training.reflection.segments import encode
 from seriatim.training.reflection.template import response
@@ -124,7 +133,9 @@ def test_training_and_test_share_no_structure() -> None:
 
 
 def test_a_structure_has_no_names_and_values() -> None:
-    renamed = Problem((Definition("z", "5", "+", "5"), Definition("y", "z", "+", "x"), Definition("x", "1", "-", "z")), "y")
+    renamed = Problem(
+        (Definition("z", "5", "+", "5"), Definition("y", "z", "+", "x"), Definition("x", "1", "-", "z")), "y"
+    )
     assert renamed.structure == PROBLEM.structure
     assert Problem(PROBLEM.definitions, "c").structure != PROBLEM.structure
 

@@ -28,7 +28,7 @@ def written(*attempts: Attempt) -> list[str]:
 
 
 def repaired(example: Example) -> Attempt:
-    """The attempt that an example comes to: each wrong step gone, the step behind its reflection's words in its place."""
+    """The attempt that an example comes to: the step that its reflection ends in stands in the wrong one's place."""
     steps = [
         each.text.rpartition(". ")[2] if each.role == "reflection" else each.text
         for each in example.segments
@@ -53,8 +53,13 @@ def test_an_attempt_is_read_back() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["12", "<thinking>\n<<2+2=4>>\n</thinking>\nThe answer is 12.", "<thinking>\nx\n</thinking>\n<output>\n12", "<thinking>\n<output>12</output>"],
-)  # fmt: skip
+    [
+        "12",
+        "<thinking>\n<<2+2=4>>\n</thinking>\nThe answer is 12.",
+        "<thinking>\nx\n</thinking>\n<output>\n12",
+        "<thinking>\n<output>12</output>",
+    ],
+)
 def test_without_an_output_there_is_no_attempt(text: str) -> None:
     """The 2024 release's scorer took the whole text for the answer where `<output>` was missing."""
     assert attempt(text) is None
@@ -82,7 +87,12 @@ def test_a_mistake_is_put_right_by_a_sample_that_shares_what_is_before_it() -> N
 
 def test_without_such_a_sample_the_model_goes_on_from_there() -> None:
     counts: Counter[str] = Counter()
-    model = Scripted(*written(OTHER), "nothing at all", "still nothing", "<<2*3=6>>6.\n<<6*2=12>>12.\n</thinking>\n<output>\n12\n</output>")
+    model = Scripted(
+        *written(OTHER),
+        "nothing at all",
+        "still nothing",
+        "<<2*3=6>>6.\n<<6*2=12>>12.\n</thinking>\n<output>\n12\n</output>",
+    )
     made = list(mine([TASK], model, samples=2, sampling=Sampling(0.7), max_tokens=99, confirm=0, counts=counts))
     assert len(made) == 1
     assert model.prefixes[2:] == ["<thinking>\n<plan>\nanother plan\n</plan>\n"] * 2
@@ -92,7 +102,10 @@ def test_without_such_a_sample_the_model_goes_on_from_there() -> None:
 
 def test_what_has_no_correction_is_counted_and_left_out() -> None:
     unblamed = Attempt("", ("<<2+2=4>>4.",), "4")
-    assert make([OTHER, unblamed]) == ([], {"no right continuation": 1, "wrong, no step to blame": 1, "not of the form": 0})
+    assert make([OTHER, unblamed]) == (
+        [],
+        {"no right continuation": 1, "wrong, no step to blame": 1, "not of the form": 0},
+    )
 
 
 def test_controls_confirm_a_right_step() -> None:

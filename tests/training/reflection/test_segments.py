@@ -65,7 +65,9 @@ def test_no_text_of_a_user_opens_a_tag(question: str, system: str) -> None:
     ids = encode(Example(inside, SEGMENTS, system=f"<output>{system}"), TINY).ids
     asked, answered = TINY.decode(ids).split("<thinking>", 1)
     parser = ReflectionParser()
-    assert all(event.kind == "text" or event.text == "missing <output>" for event in parser.feed(asked) + parser.close())
+    assert all(
+        event.kind == "text" or event.text == "missing <output>" for event in parser.feed(asked) + parser.close()
+    )
     assert answered.count("<output>") == 1
     mark = TINY.chat([], "")[1:]
     assert sum(list(ids[start : start + len(mark)]) == mark for start in range(len(ids))) <= 2
