@@ -13,7 +13,7 @@ from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.model import Olmoe
 from seriatim.training.data.batches import IGNORED
 from seriatim.training.metrics import read_metrics
-from seriatim.training.minidag import rl, study
+from seriatim.training.minidag import evaluate, rl, study
 from seriatim.training.minidag.config import MiniDagConfig, read_config
 from seriatim.training.minidag.data import ArmData
 from seriatim.training.minidag.decoding import Written, decode
@@ -37,8 +37,13 @@ TESTS = held_out((2, 3), 6)
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread, and no more than a few tokens of what a model writes that knows nothing."""
     torch.set_num_threads(1)
+    monkeypatch.setattr(evaluate, "MOST", 12)
+    monkeypatch.setattr(rl, "MOST", 12)
+    monkeypatch.setattr(study, "IN_DISTRIBUTION", (1,))
+    monkeypatch.setattr(study, "BEYOND", (2,))
 
 
 @pytest.fixture
@@ -95,7 +100,7 @@ def test_arm_f_is_arm_a_and_then_b(config: MiniDagConfig, tmp_path: Path) -> Non
     settings = replace(config.minidag, arm="F", finish_share=0.5, induction_steps=0)
     data = ArmData(settings, 0, 128, tmp_path, SYMBOLS)
     assert not any((data.batch(step).ids_BT == REFLECTION).any() for step in range(64))
-    assert all((data.batch(step).ids_BT == REFLECTION).any() for step in range(64, 70))
+    assert any((data.batch(step).ids_BT == REFLECTION).any() for step in range(64, 70))
 
 
 def test_a_run_in_two_parts_is_a_run_in_one_and_its_model_is_one(config: MiniDagConfig, tmp_path: Path) -> None:
@@ -115,8 +120,8 @@ def test_decoding_side_by_side_is_decoding_alone(model: Olmoe) -> None:
     together = decode(model, prompts, most=40)
     for prompt, found in zip(prompts, together, strict=True):
         assert decode(model, [prompt], most=40) == [found]
-        (alone,) = model.generate([prompt], max_tokens=40 - max(len(each) for each in prompts))
-        assert list(found.ids)[: len(alone.token_ids)] == alone.token_ids
+        (alone,) = model.generate([prompt], max_tokens=40)
+        assert list(found.ids) == alone.token_ids
     sampled = decode(model, prompts, most=40, temperature=1.0, seed=3)
     assert sampled == decode(model, prompts, most=40, temperature=1.0, seed=3)
     assert sampled != together
@@ -168,8 +173,8 @@ def test_a_study_goes_on_where_it_was(config: MiniDagConfig, tmp_path: Path, mon
     assert json.loads((tmp_path / "results" / "rows.json").read_text()) == made
     assert [(row["arm"], row["seed"]) for row in made] == [("A", 0), ("B'", 1)]
     wanted = {
-        "arm", "seed", "in_accuracy", "beyond_accuracy", "i_to_c", "c_to_i", "retries", "generated_tokens", "train_tokens",
-        "forced_error_recovery", "p_reflect_wrong", "p_reflect_right",
+        "arm", "seed", "in_accuracy", "beyond_accuracy", "i_to_c", "c_to_i", "retries", "generated_tokens",
+        "train_tokens", "forced_error_recovery", "p_reflect_wrong", "p_reflect_right",
     }  # fmt: skip
     assert wanted <= set(made[0])
     assert [point["step"] for point in made[0]["curve"]] == [6, 12]
@@ -206,17 +211,17 @@ def test_what_is_rewarded_gets_likelier(model: Olmoe) -> None:
     row = rl.labelled([0], Written(tuple(ids), ended=False), everything=False)
     learner = Olmoe(model.config)
     learner.load_state_dict(model.state_dict())
-    before, moved = rl.policy_loss(learner, [(*row, 1.0)])
-    before.backward()
+    loss, moved = rl.policy_loss(learner, [(*row, 1.0)])
+    loss.backward()
     with torch.no_grad():
         for parameter in learner.parameters():
             if parameter.grad is not None:
                 parameter -= 0.01 * parameter.grad
     assert moved == len(SYMBOLS.encode("<reflection>\na=1+2=a3\n</reflection>"))
-    assert float(rl.policy_loss(learner, [(*row, 1.0)])[0]) < float(before)
-    assert float(rl.policy_loss(learner, [(*row, -1.0)])[0]) == pytest.approx(
-        -float(rl.policy_loss(learner, [(*row, 1.0)])[0])
-    )
+    with torch.no_grad():
+        after, opposite = (rl.policy_loss(learner, [(*row, gain)])[0] for gain in (1.0, -1.0))
+        assert after.item() < loss.item()
+        assert opposite.item() == pytest.approx(-after.item())
 
 
 def test_a_policy_is_improved_into_a_new_folder(config: MiniDagConfig, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ _CLOSED = TOKENS.index("</reflection>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
-    """`steps` steps, each on `groups` problems of one of `operations` operations, with `size` responses drawn of each."""
+    """`steps` steps, each on `groups` problems of some of `operations` operations, `size` responses drawn of each."""
 
     moved: Moved = "reflections"
     steps: int = 100
