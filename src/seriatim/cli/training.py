@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seriatim.cli.reflecting import mine, reflect, show
 from seriatim.cli.scope import JsonOption
 
 app = typer.Typer(help="Train OLMoE models.", no_args_is_help=True)
@@ -211,3 +212,8 @@ def _domains(texts: list[str]) -> dict[str, str]:
             raise UsageError(f"two texts are called {name}: name them, as in other={path}")
         found[name] = "\n\n".join(text for file in sources.files([path]) for text in sources.texts(file))
     return found
+
+
+app.command()(show)
+app.command()(mine)
+app.command()(reflect)

@@ -149,17 +149,16 @@ class TrainConfig(Recipe):
             raise UsageError("the data are either data.shards, a folder of token shards, or data.sources, to make some")
 
 
-R = TypeVar("R", bound=Recipe)
-
-
 def read_config(path: Path) -> TrainConfig:
     """The settings of a pretraining run, see `read_settings`."""
     return read_settings(path, TrainConfig)
 
 
-def read_settings(path: Path, kind: type[R]) -> R:
-    """The settings in a TOML file. Raises `UsageError`, naming the key, for what is no such file or has a key or value
-    that is none."""
+def read_settings(path: Path, kind: type[T]) -> T:
+    """The settings in a TOML file, as the dataclass `kind`, whose `folder` is where the file stands.
+
+    Raises `UsageError`, naming the key, for what is no such file or has a key or value that is none.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

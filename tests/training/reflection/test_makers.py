@@ -28,7 +28,7 @@ def written(*attempts: Attempt) -> list[str]:
 
 
 def repaired(example: Example) -> Attempt:
-    """The attempt that an example comes to: each wrong step gone, the step behind its reflection's words in its place."""
+    """The attempt that an example comes to: the step that its reflection ends in stands in the wrong one's place."""
     steps = [
         each.text.rpartition(". ")[2] if each.role == "reflection" else each.text
         for each in example.segments
@@ -53,8 +53,13 @@ def test_an_attempt_is_read_back() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["12", "<thinking>\n<<2+2=4>>\n</thinking>\nThe answer is 12.", "<thinking>\nx\n</thinking>\n<output>\n12", "<thinking>\n<output>12</output>"],
-)  # fmt: skip
+    [
+        "12",
+        "<thinking>\n<<2+2=4>>\n</thinking>\nThe answer is 12.",
+        "<thinking>\nx\n</thinking>\n<output>\n12",
+        "<thinking>\n<output>12</output>",
+    ],
+)
 def test_without_an_output_there_is_no_attempt(text: str) -> None:
     """The 2024 release's scorer took the whole text for the answer where `<output>` was missing."""
     assert attempt(text) is None

@@ -9,7 +9,7 @@
 | E | with p = 0.5 itself, which a reflection repeats | is it the tokens alone? (sham) |
 | G | with p = 0.5, once for all, a whole attempt with a mistake in it | is it better to retry the whole? |
 
-F is no data of its own: it finishes a model of A on the data of B'.
+F has no data of its own: it is A, finished on the data of B' for the last tenth of the steps.
 """
 
 import random

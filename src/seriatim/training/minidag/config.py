@@ -12,9 +12,11 @@ from seriatim.training.config import Recipe, read_settings
 class MiniDagSettings:
     """What is trained on: the data of `arm`, on problems of 1 to `operations` operations modulo `modulus`, with up to
     `definitions` definitions, in batches of about `batch_tokens` tokens; before them, for `induction_steps` steps,
-    random sequences that repeat themselves. `error_rate` below 0 is the arm's own."""
+    random sequences that repeat themselves. `error_rate` below 0 is the arm's own; `finish_share` is the last part of
+    the steps, in which arm F has the data of B'."""
 
-    arm: Literal["A", "B", "B'", "C", "D", "E", "G"] = "A"
+    arm: Literal["A", "B", "B'", "C", "D", "E", "F", "G"] = "A"
+    finish_share: float = 0.1
     error_rate: float = -1.0
     modulus: int = 10
     operations: int = 8
@@ -35,6 +37,7 @@ class MiniDagConfig(Recipe):
         task = self.minidag
         for name, value, low, high in (
             ("error_rate", task.error_rate, -1, 1),
+            ("finish_share", task.finish_share, 0, 1),
             ("modulus", task.modulus, 2, 23),
             ("operations", task.operations, 1, 12),
             ("definitions", task.definitions, task.operations, 20),

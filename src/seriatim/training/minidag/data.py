@@ -22,15 +22,17 @@ from seriatim.training.reflection.segments import Encoded, encode
 
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
-_REPEATED, _FILLED = (4, 40), 120
+_SHORTEST, _LONGEST, _FILLED = 3, 40, 120
 
 
 @dataclass(frozen=True)
 class ArmData:
-    """What an arm trains on, see `data.batches.Data`. `tokenizer` is the folder that holds the tokenizer's files."""
+    """What an arm trains on, see `data.batches.Data`, for so many `steps`. `tokenizer` is the folder that holds the
+    tokenizer's files."""
 
     settings: MiniDagSettings
     seed: int
+    steps: int
     tokenizer: Path
     symbols: Tokenizer
     held_out: tuple[Batch, ...] = ()
@@ -46,7 +48,9 @@ class ArmData:
     def batch(self, step: int) -> Batch:
         """The batch of `step`: repeated sequences first, then problems."""
         if step < self.settings.induction_steps:
-            return repeats(np.random.default_rng([self.seed, 1, step]), self.settings.batch_tokens)
+            # Short ones first: what is learned on them is not found on long ones for a million tokens.
+            longest = 8 + (_LONGEST - 8) * min(1.0, 1.5 * step / self.settings.induction_steps)
+            return repeats(np.random.default_rng([self.seed, 1, step]), self.settings.batch_tokens, int(longest))
         block, place = divmod(step - self.settings.induction_steps, BLOCK)
         if block not in self._cached:
             self._cached.clear()
@@ -59,11 +63,15 @@ class ArmData:
         stream = problems(
             rng, range(1, task.operations + 1), "train", modulus=task.modulus, definitions=task.definitions
         )
+        arm = task.arm
+        if arm == "F":
+            finishes = block * BLOCK + task.induction_steps >= (1 - task.finish_share) * self.steps
+            arm = "B'" if finishes else "A"
         rate = None if task.error_rate < 0 else task.error_rate
         batches: list[list[Encoded]] = []
         encoded: list[Encoded] = []
         while len(batches) < BLOCK:
-            made = (encode(example(next(stream), task.arm, rng, rate), self.symbols) for _ in range(4 * BLOCK))
+            made = (encode(example(next(stream), arm, rng, rate), self.symbols) for _ in range(4 * BLOCK))
             encoded += [each for each in made if len(each.ids) <= task.context]
             batches = buckets(encoded, task.batch_tokens)
         rng.shuffle(batches)
@@ -91,10 +99,10 @@ def padded(examples: Sequence[Encoded], pad_id: int = 1) -> Batch:
     return Batch(ids_BT, labels_BT)
 
 
-def repeats(rng: np.random.Generator, tokens: int) -> Batch:
+def repeats(rng: np.random.Generator, tokens: int, longest: int = _LONGEST) -> Batch:
     """Random sequences of symbols, each three times over or more, learned from where they repeat: to look up what stood
     after the same symbols before is what the task needs most, and by itself learns last."""
-    length = int(rng.integers(*_REPEATED, endpoint=True))
+    length = int(rng.integers(_SHORTEST, longest, endpoint=True))
     times = max(3, _FILLED // length)
     count = max(1, tokens // (length * times))
     rows = np.tile(_symbols()[rng.integers(len(_symbols()), size=(count, length))], (1, times))

@@ -35,7 +35,7 @@ def decode(
     temperature: float = 0.0,
     seed: int = 0,
 ) -> list[Written]:
-    """Continue `prompts` up to the end of text or `most` tokens in all, prompt included.
+    """Continue `prompts` up to the end of text, or by `most` tokens, or as far as the model's context goes.
 
     At temperature 0 the likeliest token is taken. Prompts of like length are read together.
     """
@@ -58,12 +58,15 @@ def _chunk(
     random: torch.Generator,
 ) -> list[Written]:
     ids_BT, padding_B = left_padded(prompts, model.config.vocab_size)
-    cache = model.new_cache(len(prompts), min(most + 1, model.config.max_position_embeddings), padding=padding_B)
+    most = min(most, model.config.max_position_embeddings - ids_BT.shape[1])
+    if most <= 0:
+        return [Written((), False) for _ in prompts]
+    cache = model.new_cache(len(prompts), ids_BT.shape[1] + most, padding=padding_B)
     logits_BV = model.read(ids_BT, cache)
     rows = list(range(len(prompts)))
     written: list[list[int]] = [[] for _ in prompts]
     ended = [False] * len(prompts)
-    for _ in range(most - ids_BT.shape[1]):
+    for number in range(most):
         logits_BV[:, list(banned)] = -torch.inf
         drawn = _drawn(logits_BV, temperature, random).tolist()
         going: list[int] = []
@@ -73,7 +76,7 @@ def _chunk(
             else:
                 written[row].append(id)
                 going.append(place)
-        if not going:
+        if not going or number == most - 1:
             break
         if len(going) < 0.75 * len(rows):  # those that have ended cost as much as the others
             cache = _kept(cache, going)

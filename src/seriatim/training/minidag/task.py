@@ -140,8 +140,8 @@ class Check:
     """What the verifier says of a response. `answered` is the output, "" where the form is broken.
 
     `first_wrong` is the place, among the lines of the steps, of the first wrong one that no reflection puts right; None
-    where all are right. A reflection of one line stands for the line before it, one of several begins anew. `retries` counts reflections, `needless` those whose line had been right, `repaired` those that
-    put a wrong one right.
+    where all are right. A reflection of one line stands for the line before it, one of several begins anew. `retries`
+    counts reflections, `needless` those whose line had been right, `repaired` those that put a wrong one right.
     """
 
     correct: bool

@@ -1,0 +1,167 @@
+"""The MiniDAG study: run it, and put its rows into a table with paired intervals, and into plots.
+
+    python benchmarks/minidag.py run configs/minidag-study.toml --runs runs/minidag
+    python benchmarks/minidag.py table configs/minidag-study.toml --runs runs/minidag
+
+Writes results/minidag/: rows.json, comparisons.json, table.md, and curve and probe plots.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seriatim.errors import SeriatimError
+from seriatim.evaluation.statistics import RESAMPLES, holm, interval, mcnemar, two_sided
+from seriatim.training.minidag.study import StudyConfig, jobs, read_config, rows
+
+COLUMNS = (
+    ("in_accuracy", "in, %"), ("beyond_accuracy", "beyond, %"), ("i_to_c", "wrong → right, %"),
+    ("c_to_i", "right → wrong, %"), ("retries", "reflections"), ("generated_tokens", "tokens"),
+    ("forced_error_recovery", "recovery, %"), ("p_reflect_wrong", "p(reflect after wrong)"),
+    ("p_reflect_right", "p(reflect after right)"), ("train_tokens", "training tokens"),
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--runs", type=Path, default=Path("runs/minidag"))
+    parser.add_argument("--results", type=Path, default=Path("results/minidag"))
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    try:
+        config = read_config(options.config)
+        if options.what == "run":
+            _run(config, options)
+        found = rows(config, options.runs)
+        if not found:
+            sys.exit(f"there are no rows in {options.runs} yet; run the study first")
+        _table(config, found, options.runs, options.results)
+    except SeriatimError as error:
+        sys.exit(f"minidag: {error}")
+
+
+def _run(config: StudyConfig, options: argparse.Namespace) -> None:
+    import torch
+
+    from seriatim.training.minidag.study import study
+
+    torch.set_num_threads(options.threads)
+
+    def told(what: str, done: int, total: int) -> None:
+        if done % 250 == 0:
+            print(f"step {done:,} of {total:,}: {what}", flush=True)
+
+    study(config, options.runs, options.results, told)
+
+
+def _table(config: StudyConfig, found: list[dict[str, Any]], runs: Path, results: Path) -> None:
+    results.mkdir(parents=True, exist_ok=True)
+    _write(results / "rows.json", found)
+    compared = comparisons(config, runs)
+    _write(results / "comparisons.json", compared)
+    arms = list(dict.fromkeys(row["arm"] for row in found))
+    lines = ["| arm | seeds | " + " | ".join(name for _, name in COLUMNS) + " | beyond − A [95%] | p (Holm) |"]
+    lines.append("|" + "---|" * (len(COLUMNS) + 4))
+    for arm in arms:
+        own = [row for row in found if row["arm"] == arm]
+        means = [f"{np.mean([row[key] for row in own]):,.4g}" for key, _ in COLUMNS]
+        beside = next((each for each in compared if each["arm"] == arm and each["set"] == "beyond"), None)
+        gain = f"{beside['difference']:+.1f} [{beside['low']:+.1f}, {beside['high']:+.1f}]" if beside else ""
+        p = f"{beside['p_holm']:.3g}" if beside else ""
+        lines.append(f"| {arm} | {len(own)} | " + " | ".join(means) + f" | {gain} | {p} |")
+    (results / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+    _plots(found, arms, results)
+
+
+def comparisons(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
+    """Each arm against A on the same problems and seeds, by set: the difference in points, its 95% interval of a
+    bootstrap over seeds and problems, and p; McNemar's exact p for each seed."""
+    solved = {
+        (arm, seed): json.loads(file.read_text(encoding="utf-8"))
+        for arm, seed in jobs(config)
+        if (file := runs / f"{arm}-{seed}" / "outcomes.json").exists()
+        and (runs / f"{arm}-{seed}" / "row.json").exists()
+    }
+    made: list[dict[str, Any]] = []
+    for arm in dict.fromkeys(arm for arm, _ in solved if arm != "A"):
+        seeds = [seed for name, seed in solved if name == arm and ("A", seed) in solved]
+        for name in ("in", "beyond") if seeds else ():
+            ours = np.array([solved[arm, seed][f"{name}_allowed"] for seed in seeds], dtype=float)
+            plain = np.array([solved["A", seed][f"{name}_allowed"] for seed in seeds], dtype=float)
+            means = resampled(ours - plain)
+            low, high = interval(means)
+            made.append(
+                {
+                    "arm": arm, "set": name, "seeds": seeds, "difference": 100 * float((ours - plain).mean()),
+                    "low": 100 * low, "high": 100 * high, "p": two_sided(means),
+                    "mcnemar": [
+                        mcnemar(int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum()))
+                        for a, b in zip(ours, plain, strict=True)
+                    ],
+                }
+            )  # fmt: skip
+    for name in ("in", "beyond"):
+        own = [each for each in made if each["set"] == name]
+        for each, p in zip(own, holm([each["p"] for each in own]), strict=True):
+            each["p_holm"] = p
+    return made
+
+
+def resampled(differences: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Means of differences [seeds, problems] over resamples of seeds and of problems."""
+    rng = np.random.default_rng(seed)
+    seeds, problems = differences.shape
+    means = np.empty(RESAMPLES)
+    for number in range(RESAMPLES):
+        counts = np.bincount(rng.integers(seeds, size=seeds), minlength=seeds)
+        weights = rng.multinomial(problems, np.full(problems, 1 / problems))
+        means[number] = counts @ differences @ weights / (seeds * problems)
+    return means
+
+
+def _plots(found: list[dict[str, Any]], arms: list[str], results: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with pyplot.rc_context({"svg.hashsalt": "seriatim", "svg.fonttype": "none", "font.size": 9}):
+        figure, axes = pyplot.subplots(figsize=(5.6, 3.6), layout="constrained")
+        for arm, marker in zip(arms, "os^DvPX*", strict=False):
+            own = [row["curve"] for row in found if row["arm"] == arm]
+            tokens = [np.mean([curve[n]["tokens"] for curve in own]) / 1e6 for n in range(len(own[0]))]
+            means = [np.mean([curve[n]["beyond_accuracy"] for curve in own]) for n in range(len(own[0]))]
+            axes.plot(tokens, means, marker=marker, label=arm)
+        axes.set_xlabel("training tokens, millions")
+        axes.set_ylabel("beyond distribution, % right")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, frameon=False)
+        figure.savefig(results / "curve.svg", metadata={"Date": None})
+        pyplot.close(figure)
+        figure, axes = pyplot.subplots(figsize=(5.6, 3.6), layout="constrained")
+        for place, key in enumerate(("p_reflect_wrong", "p_reflect_right")):
+            heights = [np.mean([row[key] for row in found if row["arm"] == arm]) for arm in arms]
+            name = "after a wrong step" if place == 0 else "after a right step"
+            axes.bar(
+                np.arange(len(arms)) + 0.4 * place - 0.2, heights, 0.4, label=name, hatch="" if place == 0 else "//"
+            )
+        axes.set_xticks(range(len(arms)), arms)
+        axes.set_ylabel("probability of a reflection")
+        axes.legend(fontsize=8, frameon=False)
+        figure.savefig(results / "probe.svg", metadata={"Date": None})
+        pyplot.close(figure)
+
+
+def _write(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

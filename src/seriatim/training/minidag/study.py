@@ -1,0 +1,249 @@
+"""The study: each arm with each seed, trained, tested, and put down as a row; resumable after any stop.
+
+RUNS/B'-0/      the run of arm B' with seed 0, as `train` leaves it, with its row.json and outcomes.json
+RESULTS/rows.json   all rows that there are
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from seriatim.errors import ModelError, UsageError
+from seriatim.olmoe.loading import load
+from seriatim.olmoe.model import Olmoe
+from seriatim.training.config import read_settings
+from seriatim.training.loop import Progress
+from seriatim.training.metrics import read_metrics
+from seriatim.training.minidag.arms import ARMS
+from seriatim.training.minidag.config import MiniDagConfig
+from seriatim.training.minidag.evaluate import (
+    BEYOND,
+    IN_DISTRIBUTION,
+    Outcome,
+    accuracy,
+    changes,
+    forced_reflection,
+    held_out,
+    probe,
+    self_consistency,
+    solve,
+    token_classes,
+    verifier_guided,
+)
+from seriatim.training.minidag.train import train
+from seriatim.training.minidag.vocabulary import tokenizer
+
+_SAMPLES = (1, 2, 3, 5)
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySettings:
+    """What is run: `plan` names arms with their seeds, as in "A: 0 1 2", in the order in which they are run; each is
+    tested on `problems` problems in distribution and as many beyond, and on `points` checkpoints along the way on
+    `point_problems` of them."""
+
+    plan: tuple[str, ...] = ("A: 0 1 2", "B': 0 1 2", "C: 0 1 2", "E: 0 1 2", "B: 0", "D: 0", "F: 0", "G: 0")
+    problems: int = 2000
+    points: int = 4
+    point_problems: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyConfig(MiniDagConfig):
+    """All settings of a study; `minidag.arm` and `run.seed` are the plan's."""
+
+    study: StudySettings = field(default_factory=StudySettings)
+
+    def __post_init__(self) -> None:
+        MiniDagConfig.__post_init__(self)
+        jobs(self)
+        if min(self.study.problems, self.study.points, self.study.point_problems) < 1:
+            raise UsageError("study.problems, study.points and study.point_problems must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A trained model in a few numbers, in percent but for probabilities, and a problem on which it corrects itself."""
+
+    accuracy: float
+    banned: float
+    retries: float
+    p_reflect_wrong: float
+    p_reflect_right: float
+    recovery: float
+    example: str
+    response: str
+
+
+def read_config(path: Path) -> StudyConfig:
+    """The settings in a TOML file; raises `UsageError` as `read_settings` does."""
+    return read_settings(path, StudyConfig)
+
+
+def jobs(config: StudyConfig) -> list[tuple[str, int]]:
+    """The plan's arms and seeds. Raises `UsageError` for what is none."""
+    planned: list[tuple[str, int]] = []
+    for line in config.study.plan:
+        arm, _, seeds = line.partition(":")
+        if arm not in ARMS or not seeds.split() or not all(seed.isdecimal() for seed in seeds.split()):
+            raise UsageError(f"study.plan has {line!r}: write an arm of {' '.join(ARMS)} and its seeds, as in 'A: 0 1'")
+        planned += [(arm, int(seed)) for seed in seeds.split()]
+    return planned
+
+
+def study(config: StudyConfig, runs: Path, results: Path, progress: Progress | None = None) -> list[dict[str, Any]]:
+    """Run what is not done yet of the plan, and write the rows after each; returns them. Several processes may share a
+    plan: a job that another one is at is left to it."""
+    for arm, seed in jobs(config):
+        run = runs / f"{arm}-{seed}"
+        with _claimed(run) as free:
+            if free and not (run / "row.json").exists():
+                row, outcomes = _job(config, arm, seed, run, progress)
+                _write(run / "outcomes.json", outcomes)
+                _write(run / "row.json", row)
+        _write(results / "rows.json", rows(config, runs))
+    return rows(config, runs)
+
+
+def rows(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
+    """The rows of the jobs that are done, in the plan's order."""
+    files = [runs / f"{arm}-{seed}" / "row.json" for arm, seed in jobs(config)]
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+
+
+def _job(
+    config: StudyConfig, arm: str, seed: int, run: Path, progress: Progress | None
+) -> tuple[dict[str, Any], dict[str, list[bool]]]:
+    """A row, and for each problem whether it was solved, by set and by whether reflections were allowed."""
+    own = replace(
+        config, minidag=replace(config.minidag, arm=arm), run=replace(config.run, seed=seed)  # type: ignore[arg-type]
+    )  # fmt: skip
+    curve = _trained(own, run, progress)
+    model, symbols = trained_model(run / "last"), tokenizer()
+    modulus, count = config.minidag.modulus, config.study.problems
+    sets = {"in": IN_DISTRIBUTION, "beyond": BEYOND}
+    tests = {name: held_out(operations, count, modulus=modulus) for name, operations in sets.items()}
+    allowed = {name: solve(model, symbols, each) for name, each in tests.items()}
+    banned = {name: solve(model, symbols, each, reflect=False) for name, each in tests.items()}
+    beyond = tests["beyond"]
+    found = probe(model, symbols, beyond)
+    both = [*allowed["in"], *allowed["beyond"]]
+    row: dict[str, Any] = {
+        "arm": arm,
+        "seed": seed,
+        "in_accuracy": accuracy(allowed["in"]),
+        "beyond_accuracy": accuracy(allowed["beyond"]),
+        **changes([*banned["in"], *banned["beyond"]], both),
+        "retries": fmean(each.check.retries for each in both),
+        "generated_tokens": fmean(each.tokens for each in both),
+        "train_tokens": sum(each["tokens"] for each in read_metrics(run)),
+        "forced_error_recovery": found.recovery,
+        "p_reflect_wrong": found.p_reflect_wrong,
+        "p_reflect_right": found.p_reflect_right,
+        "learned_tokens": sum(each["learned_tokens"] for each in read_metrics(run)),
+        "problems": count,
+        **_by_set(banned, allowed),
+        "token_classes": token_classes(model, symbols, beyond[:200]),
+        "curve": curve,
+    }
+    if arm == "A":
+        row["inference"] = _inference(model, beyond, banned["beyond"])
+    solved = {
+        f"{name}_{how}": [each.check.correct for each in outcomes[name]]
+        for how, outcomes in (("allowed", allowed), ("banned", banned))
+        for name in sets
+    }
+    return row, solved
+
+
+def _by_set(banned: dict[str, list[Outcome]], allowed: dict[str, list[Outcome]]) -> dict[str, Any]:
+    """What the row says of each set apart."""
+    return {
+        f"{name}_{key}": value
+        for name in allowed
+        for key, value in {
+            "banned_accuracy": accuracy(banned[name]),
+            **changes(banned[name], allowed[name]),
+            "retries": fmean(each.check.retries for each in allowed[name]),
+            "needless_retries": fmean(each.check.needless for each in allowed[name]),
+            "generated_tokens": fmean(each.tokens for each in allowed[name]),
+            "sound": 100 * fmean(each.check.sound for each in allowed[name]),
+        }.items()
+    }
+
+
+def _inference(model: Olmoe, beyond: list[Any], greedy: list[Outcome]) -> dict[str, Any]:
+    """What the plain arm gains beyond distribution at inference alone; `tokens` are those a problem takes."""
+    symbols = tokenizer()
+    votes = {samples: self_consistency(model, symbols, beyond, samples) for samples in _SAMPLES}
+    guided = verifier_guided(model, symbols, beyond, _ROUNDS)
+    return {
+        "self_consistency": [{"samples": n, "accuracy": a, "tokens": t} for n, (a, t) in votes.items()],
+        "verifier_guided": {"rounds": _ROUNDS, "accuracy": guided[0], "tokens": guided[1]},
+        "forced_reflection": {"accuracy": forced_reflection(model, symbols, beyond, greedy)},
+    }
+
+
+def _trained(config: StudyConfig, run: Path, progress: Progress | None) -> list[dict[str, float]]:
+    """Train to the end, testing along the way; returns the points of the curve, kept in `curve.json`."""
+    file = run / "curve.json"
+    points: list[dict[str, float]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    symbols = tokenizer()
+    for point in range(len(points) + 1, config.study.points + 1):
+        last = config.schedule.steps * point // config.study.points
+        train(config, run, steps=last, progress=progress)
+        model = trained_model(run / "last")
+        made = {"step": float(last), "tokens": float(sum(each["tokens"] for each in read_metrics(run)))}
+        for name, operations in (("in", IN_DISTRIBUTION), ("beyond", BEYOND)):
+            tests = held_out(operations, config.study.point_problems, modulus=config.minidag.modulus)
+            made[f"{name}_accuracy"] = accuracy(solve(model, symbols, tests))
+        points.append(made)
+        _write(file, points)
+    return points
+
+
+def report(checkpoint: Path, modulus: int, problems: int) -> Report:
+    """Test a trained model, on problems in distribution; the example is one that it puts right, where there is one."""
+    model, symbols = trained_model(checkpoint), tokenizer()
+    tests = held_out(IN_DISTRIBUTION, problems, modulus=modulus)
+    allowed, banned = solve(model, symbols, tests), solve(model, symbols, tests, reflect=False)
+    found = probe(model, symbols, tests)
+    best = max(range(len(tests)), key=lambda n: (allowed[n].check.repaired > 0, allowed[n].check.correct))
+    return Report(
+        accuracy(allowed), accuracy(banned), fmean(each.check.retries for each in allowed), found.p_reflect_wrong,
+        found.p_reflect_right, found.recovery, tests[best].prompt, allowed[best].text,
+    )  # fmt: skip
+
+
+def trained_model(folder: Path) -> Olmoe:
+    """A checkpoint in float32, ready to be asked."""
+    model = load(folder)
+    if not isinstance(model, Olmoe):
+        raise ModelError(f"{folder} is no float32 checkpoint")
+    return model.eval()
+
+
+@contextmanager
+def _claimed(run: Path) -> Iterator[bool]:
+    """Whether this process alone has the run, while the block runs."""
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _write(file: Path, value: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    new.replace(file)

@@ -1,0 +1,78 @@
+"""The settings of `seriatim train mine`, as a TOML file gives them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from seriatim.errors import UsageError
+from seriatim.training.config import read_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakerSettings:
+    """How examples are made. `maker`: "mining", of a model's own mistakes; "traces", its right responses; "injection",
+    mistakes put into the data's own answers, without a model.
+
+    `samples` responses are drawn of each of the first `problems` problems; `confirm` is the share of right responses
+    that mining keeps with a reflection that confirms. `model` is what `--model` takes, or a folder beside the file.
+    """
+
+    maker: Literal["mining", "traces", "injection"] = "mining"
+    model: str = ""
+    problems: int = 100
+    samples: int = 8
+    temperature: float = 0.8
+    max_tokens: int = 512
+    confirm: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettings:
+    """What is asked: problems of MiniDAG with up to `operations` operations, or GSM8K's from the file `data`, without
+    those that share `words` words in a row with a question of the files `benchmarks`. `system` goes before each."""
+
+    name: Literal["minidag", "gsm8k"]
+    data: str = ""
+    benchmarks: tuple[str, ...] = ()
+    words: int = 8
+    system: str = ""
+    operations: int = 8
+    modulus: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MineConfig:
+    """All settings of a maker's run; `out` is the file of examples that it writes. Paths are relative to the TOML
+    file."""
+
+    task: TaskSettings
+    out: str
+    maker: MakerSettings = field(default_factory=MakerSettings)
+    folder: Path = field(default=Path(), compare=False)
+
+    def __post_init__(self) -> None:
+        maker = self.maker
+        for name, value, low in (
+            ("problems", maker.problems, 1),
+            ("samples", maker.samples, 1),
+            ("max_tokens", maker.max_tokens, 1),
+            ("temperature", maker.temperature, 0),
+        ):
+            if value < low:
+                raise UsageError(f"maker.{name} = {value} must be at least {low}")
+        if not 0 <= maker.confirm <= 1:
+            raise UsageError(f"maker.confirm = {maker.confirm} must be from 0 to 1")
+        if not 1 <= self.task.operations <= 12 or not 2 <= self.task.modulus <= 23:
+            raise UsageError("task.operations must be from 1 to 12, task.modulus from 2 to 23")
+        if self.task.name == "gsm8k" and not self.task.data:
+            raise UsageError("task.data is missing: the file train.jsonl of GSM8K")
+        if self.task.name == "minidag" and maker.maker != "mining":
+            raise UsageError("MiniDAG's right responses and injected mistakes are its arms; maker.maker must be mining")
+        if maker.maker != "injection" and not maker.model:
+            raise UsageError("maker.model is missing: the model whose responses are taken")
+
+
+def read_config(path: Path) -> MineConfig:
+    """The settings in a TOML file; raises `UsageError` as `read_settings` does."""
+    return read_settings(path, MineConfig)
