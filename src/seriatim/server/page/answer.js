@@ -5,7 +5,7 @@ import { el, icon } from "./dom.js";
 import { announce } from "./live.js";
 import { processView } from "./process.js";
 import { strip } from "./strip.js";
-import { citedPieces, excerpt, plural, seconds, shortName } from "./text.js";
+import { citedPieces, excerpt, plural, seconds } from "./text.js";
 
 const STAGES = {
   queue: "Waiting for the model",
@@ -22,7 +22,7 @@ const STAGES = {
 
 /**
  * The view of an answer: `element`, `event({event, data})` for what streams in, `keep(answer)` for a finished one,
- * `end(message)` where it ends without one. `find` gives a document by name, `open` opens a source at a range, `again`
+ * `end(message)` where it ends without one. `find` gives a document by id, `open` opens the source of a passage or citation, `again`
  * asks the question anew, `removed` is called once the answer is removed.
  */
 export function answerView(question, { find, open, again, removed }) {
@@ -50,7 +50,7 @@ export function answerView(question, { find, open, again, removed }) {
   const openPassage = (number) => {
     const passage = view.passages[number - 1];
     const quoted = view.citations.find((citation) => citation.passage === number);
-    if (passage) open(view, passage.document, quoted ?? passage);
+    if (passage) open(view, quoted ?? passage);
   };
 
   function drawStrip() {
@@ -94,7 +94,7 @@ export function answerView(question, { find, open, again, removed }) {
     output.classList.toggle("unanswered", answer.answered === false);
     process.fold();
     drawStrip();
-    citations.replaceChildren(...citationList(answer, find, (citation) => open(view, citation.document, citation)));
+    citations.replaceChildren(...citationList(answer, (citation) => open(view, citation)));
     ending.replaceChildren(...(answer.complete === false ? [cutOff()] : []), cost(answer), actions(answer, { removed }));
   }
 
@@ -149,19 +149,20 @@ function answerText(text, openPassage) {
 }
 
 function inline(piece, openPassage) {
-  if (piece.unsupported) {
-    return el("span", { class: "unsupported", title: "No passage bears this out" }, "unsupported");
-  }
-  if (!piece.number) return piece.text;
-  const words = `Passage ${piece.number}: open the source`;
-  return el("button", { type: "button", class: "cite", "aria-label": words, title: words, onclick: () => openPassage(piece.number) }, String(piece.number));
+  if (piece.text !== undefined) return piece.text;
+  return el("span", { class: "held" }, piece.before, ...piece.marks.map((mark) => citationMark(mark, openPassage)), piece.after);
 }
 
-function citationList(answer, find, open) {
+function citationMark(mark, openPassage) {
+  if (mark === "unsupported") return el("span", { class: "unsupported", title: "No passage bears this out" }, mark);
+  const words = `Passage ${mark}: open the source`;
+  return el("button", { type: "button", class: "cite", "aria-label": words, title: words, onclick: () => openPassage(mark) }, String(mark));
+}
+
+function citationList(answer, open) {
   if (!answer.citations.length) return [];
   const items = answer.citations.map((citation) => {
-    const name = shortName(find(citation.document)?.name ?? citation.document);
-    const at = [name, citation.page ? `page ${citation.page}` : "", citation.supported ? "" : "not borne out"].filter(Boolean).join(" · ");
+    const at = [citation.document, citation.page ? `page ${citation.page}` : "", citation.supported ? "" : "not borne out"].filter(Boolean).join(" · ");
     return el(
       "li",
       {},

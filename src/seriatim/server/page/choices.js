@@ -66,9 +66,9 @@ export function choices() {
   return {
     models(list) {
       const usual = list.find((model) => model.default) ?? list[0];
-      const current = list.find((model) => model.name === chosen.model) ?? usual;
+      const current = list.find((model) => model.name === chosen.model && model.present) ?? usual;
       const summary = byId("model-summary");
-      const show = (model) => summary.replaceChildren(el("span", { class: "sr" }, "Model: "), model ? model.name : "no model");
+      const show = (model) => summary.replaceChildren(el("span", { class: "sr" }, "Model: "), el("span", {}, model?.name ?? "no model"));
       const pick = (name, value) => {
         choose(name, value);
         show(list.find((model) => model.name === value));
@@ -76,23 +76,25 @@ export function choices() {
       show(current);
       byId("models").replaceChildren(
         el("legend", {}, "Model that reads"),
-        ...list.map((model) => radio("model", model.name, model.name, [model.summary, cost(model)], current.name, pick)),
+        ...list.map((model) => radio("model", model.name, model.name, [model.summary, cost(model)], current.name, pick, !model.present)),
       );
     },
+    close: () => menus.forEach((menu) => (menu.open = false)),
     value: () => ({ ...chosen, tokens: chosen.tokens === "auto" ? "auto" : Number(chosen.tokens) }),
   };
 }
 
 function cost(model) {
-  if (!model.bytes) return model.present ? "" : "not here yet";
-  return model.present ? `${bytes(model.bytes)}, on this machine` : `${bytes(model.bytes)} to fetch first, once`;
+  if (!model.bytes) return "";
+  const here = `${bytes(model.bytes)} on disk, and about as much memory while it reads`;
+  return model.present ? here : `${bytes(model.bytes)} to fetch first: seriatim model pull ${model.name}`;
 }
 
-function radio(name, value, words, hints, chosen, choose) {
+function radio(name, value, words, hints, chosen, choose, disabled = false) {
   return el(
     "label",
     { class: "choice" },
-    el("input", { type: "radio", name: `choice-${name}`, value, checked: value === chosen, onchange: () => choose(name, value) }),
+    el("input", { type: "radio", name: `choice-${name}`, value, disabled, checked: value === chosen, onchange: () => choose(name, value) }),
     el("span", {}, words, ...[hints].flat().filter(Boolean).map((hint) => el("span", { class: "hint" }, hint))),
   );
 }

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { ask } from "./dialog.js";
 import { byId, el, icon } from "./dom.js";
-import { plural, shortName } from "./text.js";
+import { plural } from "./text.js";
 
 /** `open` shows a document's beginning; `removed` is called after one is gone. */
 export function documentList({ open, removed }) {
@@ -27,7 +27,7 @@ export function documentList({ open, removed }) {
   }
 
   function item(info) {
-    const name = shortName(info.name);
+    const name = info.name;
     const tick = el("input", {
       type: "checkbox",
       checked: asked.has(info.id),
@@ -38,7 +38,7 @@ export function documentList({ open, removed }) {
         hint();
       },
     });
-    const size = [info.pages ? plural(info.pages, "page") : `${plural(info.characters, "character")}`, plural(info.passages, "passage")].join(" · ");
+    const size = info.pages ? plural(info.pages, "page") : plural(info.characters, "character");
     return el(
       "li",
       { class: "document" },
@@ -50,7 +50,7 @@ export function documentList({ open, removed }) {
 
   async function remove(info) {
     const act = () => api.removeDocument(library, info.id);
-    const text = `${shortName(info.name)} leaves the library. Answers that cite it stay, without their source.`;
+    const text = `${info.name} leaves the library. Answers that cite it stay, without their source.`;
     if (await ask({ title: "Remove this document?", text, ok: "Remove", act })) removed();
   }
 
@@ -64,8 +64,8 @@ export function documentList({ open, removed }) {
       return listed;
     },
     all: () => listed,
-    /** The document of that id or name. */
-    find: (key) => listed.find((info) => info.id === key) ?? listed.find((info) => info.name === key),
+    /** The document of that id; undefined where it has been removed. */
+    find: (id) => listed.find((info) => info.id === id),
     /** The ids of those that are asked, or null for all. */
     asked: () => (asked.size ? [...asked] : null),
   };

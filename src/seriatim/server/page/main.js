@@ -11,7 +11,6 @@ import { libraryChooser } from "./libraries.js";
 import { announce, toast, watchHealth } from "./live.js";
 import { format, parse } from "./route.js";
 import { hideSource, showLost, showSource } from "./source.js";
-import { shortName } from "./text.js";
 import { uploads } from "./uploads.js";
 import { hideWelcome, showWelcome } from "./welcome.js";
 
@@ -50,6 +49,7 @@ function leaveFor(route) {
 async function show() {
   const route = parse(location.hash);
   setSidebar(false);
+  chosen.close();
   try {
     await showLibrary(await libraryOf(route));
     await showThread(route.answer);
@@ -201,15 +201,14 @@ function stop() {
 
 // The source beside the answer
 
-function openAt(view, name, { start, end }) {
+/** Open the source of a passage or citation of `view`. */
+function openAt(view, { document: name, document_id: id, start, end }) {
   state.returnTo = document.activeElement;
-  const info = documents.find(name);
-  if (!info) {
-    const passage = view.passages.find((each) => each.document === name && each.start <= start && start < each.end);
-    showLost({ name: shortName(name), passage, close: closeSource });
-    return;
+  if (documents.find(id)) go({ ...here(), source: { document: id, start, end } });
+  else {
+    const isHere = (each) => each.document_id === id && each.start <= start && start < each.end;
+    showLost({ name, passage: view.passages.find(isHere), close: closeSource });
   }
-  go({ ...here(), source: { document: info.id, start, end } });
 }
 
 async function showRouteSource(source) {
@@ -219,10 +218,10 @@ async function showRouteSource(source) {
   }
   const info = documents.find(source.document);
   if (!info) {
-    showLost({ name: source.document, close: closeSource });
+    showLost({ name: "Removed document", close: closeSource });
     return;
   }
-  const isThis = (each) => documents.find(each.document)?.id === info.id;
+  const isThis = (each) => each.document_id === info.id;
   const holds = (view) => view.passages.some((each) => isThis(each) && each.start <= source.start && source.start < each.end);
   const view = state.thread.findLast(holds);
   await showSource({

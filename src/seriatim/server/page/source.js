@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { byId, el, icon } from "./dom.js";
 import { announce } from "./live.js";
-import { codePoints, shortName } from "./text.js";
+import { codePoints } from "./text.js";
 
 const AROUND = 2500; // characters shown before and after the place, and more at a time
 
@@ -24,7 +24,7 @@ export async function showSource({ library, document: info, range, passages, cit
   try {
     if (info.pages) await showPages(body, library, info, marks);
     else await showText(body, library, info, marks);
-    announce(`${shortName(info.name)} is open at the place.`);
+    announce(`${info.name} is open at the place.`);
   } catch (error) {
     body.replaceChildren(el("p", { class: "error", role: "alert" }, error.message));
   }
@@ -61,7 +61,7 @@ function header(info, range, passages, step, close) {
   return el(
     "header",
     { class: "source-head" },
-    el("h2", { id: "source-name", tabIndex: -1, title: info.name }, shortName(info.name)),
+    el("h2", { id: "source-name", tabIndex: -1, title: info.name }, info.name),
     el("div", { class: "source-steps" }, ...steps, el("button", { type: "button", class: "icon-button", onclick: close }, icon("close", "Close the source"))),
   );
 }
@@ -110,7 +110,7 @@ async function showPage(body, library, info, marks, pages, page) {
   const image = el("img", {
     class: "page-image",
     src: api.pageImage(library, info.id, page.page),
-    alt: `Page ${page.page} of ${shortName(info.name)}; its text stands beside it`,
+    alt: `Page ${page.page} of ${info.name}; its text stands beside it`,
     onerror: () => image.replaceWith(el("p", { class: "hint page-image" }, "This page cannot be shown as an image; its text is complete.")),
   });
   body.replaceChildren(

@@ -1,21 +1,21 @@
 // The reading strip: each document as a band, with the passages at their places; those that the answer cites are lit.
 
 import { el } from "./dom.js";
-import { excerpt, plural, shortName } from "./text.js";
+import { excerpt, plural } from "./text.js";
 
 const MOST_ROWS = 8;
 const TIP_CHARACTERS = 420;
 
 /**
  * The strip of an answer. `passages` stand in the order in which the model read them; `cited` holds numbers (from 1);
- * `find` gives the document of a name, if the library has it still; `open` is called with a passage's number.
+ * `find` gives the document of an id, if the library has it still; `open` is called with a passage's number.
  */
 export function strip({ passages, cited, find, open }) {
-  const names = [...new Set(passages.map((passage) => passage.document))];
+  const ids = [...new Set(passages.map((passage) => passage.document_id))];
   const tip = el("div", { class: "tip", role: "tooltip", id: nextId(), hidden: true });
-  const rows = names.slice(0, MOST_ROWS).map((name) => row(name, passages, cited, find, open, tip));
-  const element = el("div", { class: "strip", role: "toolbar", "aria-label": label(passages, cited, names) }, ...rows, tip);
-  if (names.length > MOST_ROWS) element.append(el("p", { class: "hint" }, `and ${plural(names.length - MOST_ROWS, "more document")}`));
+  const rows = ids.slice(0, MOST_ROWS).map((id) => row(id, passages, cited, find, open, tip));
+  const element = el("div", { class: "strip", role: "toolbar", "aria-label": label(passages, cited, ids.length) }, ...rows, tip);
+  if (ids.length > MOST_ROWS) element.append(el("p", { class: "hint" }, `and ${plural(ids.length - MOST_ROWS, "more document")}`));
   element.append(legend(passages, cited));
   const ticks = [...element.querySelectorAll(".tick")];
   ticks.forEach((tick, place) => (tick.tabIndex = place === 0 ? 0 : -1));
@@ -27,21 +27,21 @@ export function strip({ passages, cited, find, open }) {
 let count = 0;
 const nextId = () => `tip-${(count += 1)}`;
 
-function label(passages, cited, names) {
-  const where = names.length === 1 ? "" : ` in ${plural(names.length, "document")}`;
+function label(passages, cited, documents) {
+  const where = documents === 1 ? "" : ` in ${plural(documents, "document")}`;
   return `Reading strip: ${plural(passages.length, "passage")}${where}, ${cited.size} cited. Arrow keys move, Enter opens the source.`;
 }
 
-function row(name, passages, cited, find, open, tip) {
-  const info = find(name);
-  const own = passages.map((passage, place) => [place + 1, passage]).filter(([, passage]) => passage.document === name);
+function row(id, passages, cited, find, open, tip) {
+  const info = find(id);
+  const own = passages.map((passage, place) => [place + 1, passage]).filter(([, passage]) => passage.document_id === id);
   const length = Math.max(1, info?.characters ?? 0, ...own.map(([, passage]) => passage.end));
   const band = el("div", { class: "band" }, ...own.map(([number, passage]) => tick(number, passage, length, cited, open, tip)));
   const size = info ? (info.pages ? plural(info.pages, "page") : plural(info.characters, "character")) : "";
   return el(
     "div",
     { class: "strip-row" },
-    el("div", { class: "strip-name" }, el("span", { class: "name" }, shortName(info?.name ?? name)), el("span", { class: "hint" }, size)),
+    el("div", { class: "strip-name" }, el("span", { class: "name" }, own[0][1].document), el("span", { class: "hint" }, size)),
     band,
   );
 }

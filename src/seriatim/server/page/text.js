@@ -34,19 +34,25 @@ export function day(created) {
   return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year });
 }
 
-/** The last part of a path: what people call the document. */
-export const shortName = (name) => name.split(/[\\/]/).filter(Boolean).pop() ?? name;
+const LONGEST_WORD = 40; // a longer one may be divided after all
 
-/** An answer's text in pieces: {text}, {number} for a citation [n], {unsupported: true}. */
+/**
+ * An answer's text in pieces: {text}, or {before, marks, after} for citations with the word they stand at and the
+ * punctuation after them, which no line may divide. A mark is the number of a citation [n], or "unsupported".
+ */
 export function citedPieces(text) {
   const pieces = [];
-  let after = 0;
-  for (const match of text.matchAll(/\s*\[(?:(\d{1,6})|unsupported)\]/g)) {
-    if (match.index > after) pieces.push({ text: text.slice(after, match.index) });
-    pieces.push(match[1] ? { number: Number(match[1]) } : { unsupported: true });
-    after = match.index + match[0].length;
+  let done = 0;
+  for (const match of text.matchAll(/((?: ?\[(?:\d{1,6}|unsupported)\])+)([.,;:!?…)”’"']*)/g)) {
+    const [whole, written, after] = match;
+    const between = text.slice(done, match.index);
+    const before = between.slice(-LONGEST_WORD).split(/\s/).pop();
+    if (between.length > before.length) pieces.push({ text: between.slice(0, between.length - before.length) });
+    const marks = written.match(/\d+|unsupported/g).map((mark) => (mark === "unsupported" ? mark : Number(mark)));
+    pieces.push({ before, marks, after });
+    done = match.index + whole.length;
   }
-  if (after < text.length) pieces.push({ text: text.slice(after) });
+  if (done < text.length) pieces.push({ text: text.slice(done) });
   return pieces;
 }
 

@@ -29,10 +29,10 @@ function empty(choose) {
 }
 
 function ready(documents) {
-  const many = documents.length > 1;
+  const what = documents.length > 1 ? `${plural(documents.length, "document")} are` : `${documents[0].name} is`;
   return [
     el("h1", {}, "What would you like to know?"),
-    el("p", { class: "lead" }, `${plural(documents.length, "document")} ${many ? "are" : "is"} ready. Ask for something that stands there: a person, a date, a reason, what changed.`),
+    el("p", { class: "lead" }, `${what} ready. Ask for something that stands there: a person, a date, a reason, what changed.`),
     steps(),
   ];
 }
@@ -42,8 +42,8 @@ function steps() {
   return el(
     "ol",
     { class: "steps" },
-    step("It reads", "the passages that matter, in the order in which they stand."),
-    step("It corrects itself:", "what a draft claims is looked up before it is shown."),
-    step("You check:", "each number in an answer opens the very sentence it rests on."),
+    step("In order", "The passages that matter are read in the order in which they stand."),
+    step("Corrected", "What a draft claims is looked up in the passages before you see it."),
+    step("Checkable", "Each number in an answer opens the very sentence it rests on."),
   );
 }
