@@ -26,7 +26,7 @@ const documents = documentList({
   removed: () => documentsChanged(),
 });
 const answers = answerList();
-const question = composer({ ask, stop, unfollow: () => leaveFor({ library: state.library }) });
+const question = composer({ ask, stop: () => state.asking?.abort(), unfollow: () => leaveFor({ library: state.library }) });
 const files = uploads({ library: () => state.library, added: (library) => library === state.library && documentsChanged() });
 
 // Where we are
@@ -42,7 +42,7 @@ function go(route) {
 
 /** Go there, and stop what is being asked here. */
 function leaveFor(route) {
-  stop();
+  abandon();
   go(route);
 }
 
@@ -81,7 +81,7 @@ async function showLibrary(name) {
 async function showThread(id) {
   if (state.asking && !id) return;
   if (id !== shownAnswer() || state.asking) {
-    if (state.asking) stop();
+    abandon();
     state.thread = id ? await keptThread(id) : [];
     byId("thread").replaceChildren(...state.thread.map((view) => view.element));
     byId("main").scrollTop = 0;
@@ -193,10 +193,13 @@ function answered(view) {
   tell("answers");
 }
 
-function stop() {
-  state.asking?.abort();
-  if (state.asking) question.busy(false);
+/** Something else is to be shown: what is being asked ends, and nobody waits for it. */
+function abandon() {
+  if (!state.asking) return;
+  state.asking.abort();
   state.asking = null;
+  question.busy(false);
+  question.answered();
 }
 
 // The source beside the answer
@@ -288,7 +291,7 @@ byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   question.focus();
 });
-byId("question-new").addEventListener("click", stop);
+byId("question-new").addEventListener("click", abandon);
 addEventListener("hashchange", show);
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || byId("dialog").open) return;
