@@ -1,6 +1,7 @@
 """A question and its answer: what streams in, what is kept, what can be done with it."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_a_removed_answer_is_gone_from_the_list(page: Any, scripted: Server) -> 
     page.click("#dialog-ok")
 
     page.wait_for_selector(".welcome h1")
-    page.wait_for_function("!document.querySelector('#answers').textContent.includes('the wage that goes')")
+    page.wait_for_selector("#answers >> text=the wage that goes", state="detached")
 
 
 def test_stopping_ends_the_generation_and_gives_the_question_back(page: Any, scripted: Server) -> None:
@@ -117,7 +118,8 @@ def test_stopping_ends_the_generation_and_gives_the_question_back(page: Any, scr
 
     page.wait_for_selector(".failed:has-text('Stopped')")
     assert page.input_value("#question") == "What is read slowly?"
-    page.wait_for_function("fetch('/api/health').then(r => r.json()).then(h => h.queue.running === 0)", timeout=5000)
+    time.sleep(1.5)
+    assert httpx.get(f"{scripted.url}/api/health").json()["queue"] == {"running": 0, "waiting": 0}
 
 
 def test_the_place_in_the_queue_is_shown(context: Any, scripted: Server) -> None:

@@ -27,7 +27,7 @@ def test_a_click_on_a_number_opens_the_source_with_the_quoted_words_marked(page:
     box = page.locator("#source mark.quoted.here").first.bounding_box()
     assert 52 < box["y"] < 860
     page.click("#source >> text=Later")
-    page.wait_for_function("document.querySelector('.document-text').textContent.length > 6000")
+    page.wait_for_selector("#source >> text=It gave its name to the lake")
 
 
 def test_the_strip_shows_a_passage_and_opens_it(page: Any, scripted: Server) -> None:
@@ -59,7 +59,8 @@ def test_a_pdf_is_shown_as_its_page_beside_its_text_with_the_quote_marked(page: 
     cited = citations(scripted, page)[0]
     page.click(".cite >> nth=0")
 
-    page.wait_for_function("document.querySelector('.page-image')?.naturalWidth > 100")
+    image = page.wait_for_selector("img.page-image")
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
     page.wait_for_selector("#source mark.quoted")
     assert cited["quote"] in "".join(texts(page, "#source mark.quoted"))
     assert f"Page {cited['page']} of 6" in page.inner_text("#source")
@@ -88,7 +89,7 @@ def test_an_answer_outlives_its_document(page: Any, scripted: Server) -> None:
     ask(page)
     page.get_by_role("button", name="Remove letter.txt").click()
     page.click("#dialog-ok")
-    page.wait_for_function("document.querySelectorAll('.document').length === 1")
+    page.wait_for_selector("#documents >> text=letter.txt", state="detached")
     page.click(".cite >> nth=0")
 
     page.wait_for_selector("#source >> text=no longer in the library")
