@@ -9,6 +9,7 @@ from seriatim.cli.ask import ask
 from seriatim.cli.demo import demo
 from seriatim.cli.library import add
 from seriatim.cli.search import search
+from seriatim.cli.serve import serve
 
 app = typer.Typer(
     name="seriatim",
@@ -41,3 +42,4 @@ app.add_typer(model.app, name="model")
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(training.app, name="train")
 app.command()(demo)
+app.command()(serve)

@@ -28,13 +28,24 @@ def extract(format_name: Format, data: bytes, limits: Limits) -> Extracted:
 
     The process ends with this call, however that ends, and with this process.
     """
+    told, text = _run(_request(format_name, data, limits), data, limits)
+    return Extracted(text.decode("utf-8", "replace"), tuple(told["page_starts"]))
+
+
+def page_picture(data: bytes, page: int, limits: Limits) -> bytes:
+    """A page of a PDF, from 1, as a PNG image; made in a process of its own like `extract`. Raises `Unreadable`."""
+    return _run(_request("pdf", data, limits, page=page), data, limits)[1]
+
+
+def _run(request: bytes, data: bytes, limits: Limits) -> tuple[dict[str, Any], bytes]:
+    """What a worker answers, and the bytes that follow."""
     most = limits.expanded_bytes + _HEADER_BYTES
     with _started() as worker:
         clock = Timer(limits.wall_s, worker.kill)
         clock.daemon = True
         clock.start()
         try:
-            answer = _exchange(worker, _request(format_name, data, limits), data, most)
+            answer = _exchange(worker, request, data, most)
         finally:
             out_of_time = clock.finished.is_set()
             clock.cancel()
@@ -46,7 +57,8 @@ def extract(format_name: Format, data: bytes, limits: Limits) -> Extracted:
     told = _told(header)
     if told.get("size") != len(text):
         raise Unreadable(_end_in_words(worker.returncode, out_of_time, limits))
-    return _extracted(told, text, limits)
+    _check(told, limits)
+    return told, text
 
 
 def _started() -> subprocess.Popen[bytes]:
@@ -67,8 +79,14 @@ def _started() -> subprocess.Popen[bytes]:
         raise Unreadable(f"cannot be read: the process that parses it did not start ({error.strerror})") from error
 
 
-def _request(format_name: Format, data: bytes, limits: Limits) -> bytes:
-    request = {"format": format_name, "size": len(data), "parent": os.getpid(), "limits": asdict(limits)}
+def _request(format_name: Format, data: bytes, limits: Limits, *, page: int | None = None) -> bytes:
+    request = {
+        "format": format_name,
+        "size": len(data),
+        "parent": os.getpid(),
+        "limits": asdict(limits),
+        "page": page,
+    }
     return json.dumps(request).encode() + b"\n"
 
 
@@ -112,14 +130,14 @@ def _told(header: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _extracted(told: dict[str, Any], text: bytes, limits: Limits) -> Extracted:
+def _check(told: dict[str, Any], limits: Limits) -> None:
+    """Raise `Unreadable` where a worker says that it could not do what it was asked."""
     if "unreadable" in told:
         raise Unreadable(printable(told["unreadable"]))
     if "out_of_memory" in told:
         raise Unreadable(f"needs more than {in_words(limits.memory_bytes)} of memory to read; {_SPLIT}")
     if "failure" in told:
         raise Unreadable(f"cannot be parsed ({printable(told['failure'])}); it may be damaged: save it again")
-    return Extracted(text.decode("utf-8", "replace"), tuple(told["page_starts"]))
 
 
 def _end_in_words(status: int, out_of_time: bool, limits: Limits) -> str:

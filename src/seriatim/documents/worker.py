@@ -26,9 +26,7 @@ def main() -> None:
     limits = Limits(**request["limits"])
     _confine(limits)
     try:
-        extracted = _extract(request["format"], sys.stdin.buffer.read(request["size"]), limits)
-        answer: dict[str, Any] = {"page_starts": extracted.page_starts}
-        text = extracted.text.encode()
+        answer, text = _answered(request, sys.stdin.buffer.read(request["size"]), limits)
     except Unreadable as error:
         answer, text = {"unreadable": str(error)}, b""
     except MemoryError:
@@ -39,6 +37,16 @@ def main() -> None:
     sys.stdout.buffer.write(json.dumps({**answer, "size": len(text)}).encode() + b"\n")
     sys.stdout.buffer.write(text)
     sys.stdout.buffer.flush()
+
+
+def _answered(request: dict[str, Any], data: bytes, limits: Limits) -> tuple[dict[str, Any], bytes]:
+    """A document's text, or, where the request names a page, the picture of that page."""
+    if request["page"] is not None:
+        from seriatim.documents.picture import page_png
+
+        return {}, page_png(data, request["page"])
+    extracted = _extract(request["format"], data, limits)
+    return {"page_starts": extracted.page_starts}, extracted.text.encode()
 
 
 def _extract(format_name: str, data: bytes, limits: Limits) -> Extracted:

@@ -178,6 +178,10 @@ class Library:
             )
         return Context(question, in_reading_order(chosen, order), sum(each.passage.tokens for each in chosen))
 
+    def check_asked(self, documents: Named | None = None) -> None:
+        """Raise what `search` would where there is nothing to search, or where `documents` name what is not here."""
+        self._asked(documents)
+
     def ask(
         self,
         question: str,
@@ -208,11 +212,16 @@ class Library:
         held = {stored.name: stored for stored in self._store.documents()}
         return self._store.text(held[_resolve(name, list(held))])
 
+    def page_starts(self, name: str) -> tuple[int, ...]:
+        """The offset at which each page of a document begins, page 1 first; empty where there are no pages, or no
+        document any more."""
+        stored = self._store.find(name)
+        return stored.page_starts if stored else ()
+
     def page_at(self, name: str, offset: int) -> int | None:
         """The page, from 1, on which a character of a document stands; None where there are no pages, or no document
         any more."""
-        stored = self._store.find(name)
-        return page_at(stored.page_starts, offset) if stored else None
+        return page_at(self.page_starts(name), offset)
 
     def status(self, *, verify: bool = True) -> LibraryStatus:
         """Counts and sizes. With `verify` everything is read first; raises `LibraryError` where the file is damaged."""

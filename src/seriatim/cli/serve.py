@@ -1,0 +1,84 @@
+"""`seriatim serve` and `seriatim mcp`: Seriatim for browsers and for other programs."""
+
+from typing import Annotated
+
+import typer
+
+from seriatim.cli.ask import ModelOption
+from seriatim.cli.scope import EmbedderOption
+
+_MISSING = "this needs a few packages more: pip install 'seriatim[serve]'"
+
+
+def serve(
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="The address to listen at; others than this machine's need a token."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = 8765,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            metavar="TOKEN",
+            envvar="SERIATIM_TOKEN",
+            show_envvar=False,
+            help="Answer only who has this token; SERIATIM_TOKEN, which no other user can see, is better.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", metavar="NAME", help="Answer to this host name too, as behind a proxy.", show_default=False
+        ),
+    ] = None,
+    model: ModelOption = None,
+    embedder: EmbedderOption = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+) -> None:
+    """Serve the web page, the HTTP API, an OpenAI-compatible API and MCP.
+
+    Listens on this machine only, at http://127.0.0.1:8765, until Ctrl-C.
+    """
+    from seriatim.cli.printing import notice
+    from seriatim.errors import UsageError
+
+    try:
+        from seriatim.server.running import serve as run
+        from seriatim.server.settings import Settings
+    except ImportError as error:
+        raise UsageError(f"{_MISSING} ({error.name} is not installed)") from error
+
+    def started(address: str) -> None:
+        page = f"{address}/?token=…" if token else address
+        notice(f"serving {page} (API: {address}/docs); Ctrl-C stops it")
+        if browser:
+            _open(f"{address}/?token={token}" if token else address)
+
+    run(
+        Settings(
+            host=host,
+            port=port,
+            token=token or None,
+            allowed_hosts=tuple(allow_host or ()),
+            model=model,
+            embedder=embedder,
+        ),
+        started=started,
+    )
+
+
+def _open(address: str) -> None:
+    """Open the browser where there is one; a text browser would take the terminal over."""
+    import os
+    import sys
+    import webbrowser
+    from threading import Thread
+
+    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        Thread(target=webbrowser.open, args=(address,), daemon=True).start()

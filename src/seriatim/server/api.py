@@ -1,0 +1,245 @@
+"""The native HTTP API: libraries, documents, jobs, search, ask, answers."""
+
+import asyncio
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, File, Path, Query, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+import seriatim
+from seriatim.errors import UsageError
+from seriatim.server import asking, documents, metrics
+from seriatim.server.asking import Question, public_context
+from seriatim.server.events import EventStream
+from seriatim.server.history import markdown
+from seriatim.server.services import Client, Services, ServicesHere
+
+router = APIRouter()
+
+_SQL_INTEGERS = 2**53  # what JSON carries exactly
+LibraryName = Annotated[str, Path(max_length=64, description="a-z, 0-9 and -")]
+Key = Annotated[str, Path(pattern="^[0-9a-f]{16,32}$")]
+Offset = Annotated[int, Query(ge=0, le=_SQL_INTEGERS)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewLibrary(_Body):
+    name: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
+
+
+class Search(_Body):
+    question: Annotated[str, Field(min_length=1, max_length=20_000)]
+    tokens: Annotated[int, Field(ge=1, le=8192)] | Literal["auto"] = 1024
+    order: Literal["document", "relevance"] = "document"
+    effort: Literal["fast", "balanced", "thorough"] = "balanced"
+    documents: Annotated[list[str], Field(max_length=1000)] | None = None
+
+
+class Ask(Search):
+    model: Annotated[str, Field(max_length=200)] | None = None
+    reflect: bool = True
+    after: Annotated[str, Field(max_length=64)] | None = None
+
+
+@router.get("/api/health", tags=["server"])
+async def health(services: ServicesHere) -> dict[str, object]:
+    """Whether the server is up, and what its model is doing."""
+    queue = services.queue
+    return {
+        "status": "ok",
+        "version": seriatim.__version__,
+        "model": services.models.default,
+        "queue": {"running": queue.running, "waiting": queue.waiting},
+    }
+
+
+@router.get("/metrics", tags=["server"], response_class=Response)
+async def show_metrics(services: ServicesHere) -> Response:
+    """The server's figures, in Prometheus' form."""
+    text = services.metrics.text(running=services.queue.running, waiting=services.queue.waiting)
+    return Response(text, media_type=metrics.CONTENT_TYPE)
+
+
+@router.get("/api/models", tags=["server"])
+def models(services: ServicesHere) -> list[dict[str, object]]:
+    """The models that can answer, and those that could be fetched with `seriatim model pull`."""
+    return services.models.catalogue()
+
+
+@router.get("/api/libraries", tags=["libraries"])
+async def libraries(services: ServicesHere) -> list[dict[str, object]]:
+    """All libraries, the default one first."""
+    return [await _library(services, name) for name in services.libraries.names()]
+
+
+@router.post("/api/libraries", status_code=201, tags=["libraries"])
+async def create_library(body: NewLibrary, services: ServicesHere) -> dict[str, object]:
+    """Make an empty library."""
+    await asyncio.to_thread(services.libraries.create, body.name)
+    return await _library(services, body.name)
+
+
+@router.delete("/api/libraries/{library}", status_code=204, tags=["libraries"])
+def remove_library(library: LibraryName, services: ServicesHere) -> None:
+    """Remove a library with its documents and answers. The default library stays."""
+    services.libraries.remove(library)
+    services.history.forget_library(library)
+
+
+@router.get("/api/libraries/{library}/documents", tags=["documents"])
+async def list_documents(library: LibraryName, services: ServicesHere) -> list[dict[str, object]]:
+    """The documents of a library, by name."""
+    return await services.libraries.run(library, documents.listing)
+
+
+@router.post("/api/libraries/{library}/documents", status_code=202, tags=["documents"])
+def add_documents(
+    library: LibraryName, files: Annotated[list[UploadFile], File()], services: ServicesHere
+) -> dict[str, object]:
+    """Upload files. Each becomes a job that reads and indexes it in the background."""
+    folder = services.libraries.folder(library)
+    if len(files) > services.settings.limits.upload_files:
+        raise UsageError(f"at most {services.settings.limits.upload_files} files at once; send the others after these")
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [services.jobs.submit(library, folder, each.filename or "document", each.file) for each in files]
+    return {"jobs": [{"id": job.id, "name": job.name} for job in jobs]}
+
+
+@router.get("/api/libraries/{library}/documents/{document}", tags=["documents"])
+async def get_document(library: LibraryName, document: Key, services: ServicesHere) -> dict[str, object]:
+    """One document."""
+    return await services.libraries.run(library, lambda opened: documents.facts(documents.find(opened, document)))
+
+
+@router.delete("/api/libraries/{library}/documents/{document}", status_code=204, tags=["documents"])
+async def remove_document(library: LibraryName, document: Key, services: ServicesHere) -> None:
+    """Remove a document; an uploaded file is deleted, a file of the command line's is not touched."""
+    await services.libraries.run(library, lambda opened: documents.remove(opened, document))
+
+
+@router.get("/api/libraries/{library}/documents/{document}/text", tags=["documents"])
+async def document_text(
+    library: LibraryName,
+    document: Key,
+    services: ServicesHere,
+    start: Offset = 0,
+    end: Offset | None = None,
+) -> dict[str, object]:
+    """A stretch of a document's text, in characters; at most a million at once."""
+    return await services.libraries.run(library, lambda opened: documents.text(opened, document, start, end))
+
+
+@router.get("/api/libraries/{library}/documents/{document}/pages", tags=["documents"])
+async def document_pages(library: LibraryName, document: Key, services: ServicesHere) -> list[dict[str, int]]:
+    """Where each page begins and ends in the text; empty for a document without pages."""
+    return await services.libraries.run(library, lambda opened: documents.pages(opened, document))
+
+
+@router.get(
+    "/api/libraries/{library}/documents/{document}/pages/{page}.png",
+    tags=["documents"],
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}}},
+)
+async def page_image(
+    library: LibraryName, document: Key, page: Annotated[int, Path(ge=1, le=100_000)], services: ServicesHere
+) -> Response:
+    """A page of a PDF as an image."""
+    file = await services.libraries.run(library, lambda opened: documents.source(opened, document))
+    image = await documents.picture(file, page)
+    return Response(image, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
+
+
+@router.get("/api/jobs/{job}", tags=["documents"])
+async def get_job(job: Key, services: ServicesHere) -> dict[str, object]:
+    """How far an upload has come."""
+    return services.jobs.get(job).to_dict()
+
+
+@router.delete("/api/jobs/{job}", tags=["documents"])
+def cancel_job(job: Key, services: ServicesHere) -> dict[str, object]:
+    """Cancel an upload that is not indexed yet."""
+    return services.jobs.cancel(job).to_dict()
+
+
+@router.post("/api/libraries/{library}/search", tags=["questions"])
+async def search(library: LibraryName, body: Search, services: ServicesHere) -> dict[str, Any]:
+    """The passages that answer a question best, in reading order."""
+    began = time.perf_counter()
+    context = await services.libraries.run(
+        library,
+        lambda opened: opened.search(
+            body.question,
+            documents=documents.names_of(opened, body.documents),
+            tokens=body.tokens,
+            order=body.order,
+            effort=body.effort,
+        ),
+    )
+    services.metrics.searches.observe(time.perf_counter() - began)
+    return public_context(context)
+
+
+@router.post(
+    "/api/libraries/{library}/ask",
+    tags=["questions"],
+    status_code=200,
+    response_class=EventStream,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def ask(library: LibraryName, body: Ask, services: ServicesHere, client: Client) -> EventStream:
+    """Ask a library. The answer comes as server-sent events; hanging up cancels it."""
+    named = await services.libraries.run(library, lambda opened: documents.names_of(opened, body.documents))
+    earlier = services.history.get(body.after) if body.after is not None else None
+    question = Question(
+        text=body.question,
+        library=library,
+        model=services.models.checked(body.model),
+        tokens=body.tokens,
+        order=body.order,
+        effort=body.effort,
+        reflect=body.reflect,
+        documents=None if named is None else tuple(named),
+        after=body.after,
+        earlier=None if earlier is None else (earlier["question"], earlier["answer"]),
+    )
+    await asking.checked(services, question, client)
+    return EventStream(asking.event_stream(services, question, client))
+
+
+@router.get("/api/answers", tags=["answers"])
+def list_answers(
+    services: ServicesHere,
+    library: Annotated[str, Query(max_length=64)] | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[str, Query(max_length=64)] | None = None,
+) -> list[dict[str, Any]]:
+    """The latest answers, newest first; `before` one of them for the next page."""
+    return services.history.listed(library=library, limit=limit, before=before)
+
+
+@router.get("/api/answers/{answer}.md", tags=["answers"], response_class=Response)
+def answer_markdown(answer: Key, services: ServicesHere) -> Response:
+    """An answer as Markdown, with its citations."""
+    return Response(markdown(services.history.get(answer)), media_type="text/markdown; charset=utf-8")
+
+
+@router.get("/api/answers/{answer}", tags=["answers"])
+def get_answer(answer: Key, services: ServicesHere) -> dict[str, Any]:
+    """A whole answer: the `ask --json` contract with `id`, `library`, `created` and `after`."""
+    return services.history.get(answer)
+
+
+@router.delete("/api/answers/{answer}", status_code=204, tags=["answers"])
+def remove_answer(answer: Key, services: ServicesHere) -> None:
+    """Forget an answer."""
+    services.history.remove(answer)
+
+
+async def _library(services: Services, name: str) -> dict[str, object]:
+    status = await services.libraries.run(name, lambda opened: opened.status(verify=False))
+    return {"name": name, "documents": status.documents, "passages": status.passages, "bytes": status.bytes}

@@ -1,0 +1,128 @@
+"""A question to a library, from the queue to the kept answer. The APIs differ only in how they tell of it."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seriatim.answering import Answer, answer
+from seriatim.errors import SeriatimError
+from seriatim.reflection.events import Event
+from seriatim.retrieval.budget import Tokens
+from seriatim.retrieval.context import Context
+from seriatim.retrieval.library import check_request
+from seriatim.retrieval.ranking import Effort
+from seriatim.retrieval.selection import Order
+from seriatim.server import documents
+from seriatim.server.errors import status_and_kind
+from seriatim.server.events import event
+from seriatim.server.models import Cancellable
+from seriatim.server.queue import Place
+from seriatim.server.services import Services
+
+_EARLIER_CHARACTERS = 600
+_TEXTS = ("plan", "thinking", "draft", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a library. `documents` are the names of those asked, None for all; `after` is the id of the
+    answer that it follows, and `earlier` what was asked and answered before."""
+
+    text: str
+    library: str
+    model: str
+    tokens: Tokens = 1024
+    order: Order = "document"
+    effort: Effort = "balanced"
+    reflect: bool = True
+    documents: tuple[str, ...] | None = None
+    after: str | None = None
+    earlier: tuple[str, str] | None = None
+
+    @property
+    def in_full(self) -> str:
+        """The question with what it follows, for retrieval and for the model: "and his sister?" alone finds nothing."""
+        if self.earlier is None:
+            return self.text
+        question, answered = (" ".join(each.split())[:_EARLIER_CHARACTERS] for each in self.earlier)
+        return f'{self.text} (asked after "{question}", to which the answer was: {answered})'
+
+
+async def checked(services: Services, question: Question, client: str) -> None:
+    """Raise what can be known to be wrong before the answer begins, so that it has an HTTP status of its own."""
+    check_request(question.text, tokens=question.tokens, order=question.order, effort=question.effort)
+    services.queue.check(client)
+    await services.libraries.run(question.library, lambda library: library.check_asked(question.documents))
+
+
+async def steps(services: Services, question: Question, client: str) -> AsyncGenerator[Place | Event, None]:
+    """The steps of an answer; the last one is the `answer` event, whose `data` is the answer as it is kept: the
+    `ask --json` contract with `id`, `created`, `library` and `after`.
+
+    Closing the iterator cancels the generation. Raises `SeriatimError`.
+    """
+
+    def work(generator: Cancellable) -> Iterator[Event]:
+        library = services.libraries.opened(question.library)
+        for step in answer(
+            question.in_full,
+            library,
+            generator,
+            documents=question.documents,
+            tokens=question.tokens,
+            order=question.order,
+            effort=question.effort,
+            reflect=question.reflect,
+        ):
+            if step.kind == "answer":
+                # Kept before anybody hears of it: what was once shown is not lost.
+                whole = {**_public(step.data), "question": question.text, "notes": list(library.notes)}
+                yield replace(step, data=services.history.keep(question.library, whole, after=question.after))
+            else:
+                yield step
+
+    async with aclosing(services.queue.stream(client, question.model, work)) as stream:
+        async for step in stream:
+            yield step
+    services.metrics.answers.inc()
+
+
+async def event_stream(services: Services, question: Question, client: str) -> AsyncGenerator[str, None]:
+    """The answer as server-sent events; what fails on the way is the last of them."""
+    try:
+        async with aclosing(steps(services, question, client)) as stream:
+            async for step in stream:
+                for each in _events(step):
+                    yield each
+    except SeriatimError as error:
+        yield event("error", {"message": str(error), "type": status_and_kind(error)[1]})
+
+
+def _events(step: Place | Event) -> Iterator[str]:
+    if isinstance(step, Place):
+        yield event("stage", {"name": "queue", "place": step.ahead})
+    elif step.kind == "stage":
+        yield event("stage", {"name": step.text, "place": None})
+    elif step.kind == "passages":
+        yield event("passages", public_context(step.data))
+    elif step.kind == "reflection":
+        yield event("reflection", {"text": step.text, "segment": step.segment})
+    elif step.kind in _TEXTS:
+        yield event(step.kind, {"text": step.text})
+    elif step.kind == "answer":
+        for number, citation in enumerate(step.data["citations"], 1):
+            yield event("citation", {**citation, "number": number})
+        yield event("usage", step.data["usage"])
+        yield event("answer", step.data)
+
+
+def public_context(context: Context) -> dict[str, Any]:
+    """The `search --json` contract, with documents by label and id."""
+    found: dict[str, Any] = context.to_dict()
+    return {**found, "passages": [documents.shown(each) for each in found["passages"]]}
+
+
+def _public(finished: Answer) -> dict[str, Any]:
+    whole: dict[str, Any] = finished.to_dict()
+    return {**whole, **{name: [documents.shown(each) for each in whole[name]] for name in ("passages", "citations")}}

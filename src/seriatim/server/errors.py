@@ -1,0 +1,84 @@
+"""What can go wrong with a request, and the one form in which every error goes out."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from seriatim.errors import DocumentError, LibraryError, ModelError, SeriatimError, UsageError
+
+
+class NotFound(SeriatimError):
+    """What the request names does not exist."""
+
+
+class Conflict(SeriatimError):
+    """The request cannot be carried out as things stand."""
+
+
+class Busy(SeriatimError):
+    """There is too much to do already."""
+
+
+class Unavailable(SeriatimError):
+    """The server is stopping."""
+
+
+class ClientGone(SeriatimError):
+    """Nobody is there any more to be answered."""
+
+
+_KINDS: tuple[tuple[type[Exception], int, str], ...] = (
+    (UsageError, 400, "invalid_request_error"),
+    (NotFound, 404, "not_found"),
+    (Conflict, 409, "conflict"),
+    (Busy, 429, "busy"),
+    (Unavailable, 503, "unavailable"),
+    (ClientGone, 499, "client_gone"),
+    (DocumentError, 422, "unreadable_document"),
+    (LibraryError, 409, "library_error"),
+    (ModelError, 503, "model_error"),
+)
+
+
+def status_and_kind(error: Exception) -> tuple[int, str]:
+    """The HTTP status of an error, and the word for its kind."""
+    return next(((status, kind) for each, status, kind in _KINDS if isinstance(error, each)), (500, "server_error"))
+
+
+def error_body(message: str, kind: str) -> dict[str, object]:
+    """The one form of an error; it is also that of OpenAI's API."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": kind}}
+
+
+def error_response(status: int, message: str, kind: str) -> JSONResponse:
+    headers = {"retry-after": "5"} if status in (429, 503) else None
+    return JSONResponse(error_body(message, kind), status, headers)
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Let `app` answer every error in the one form."""
+
+    @app.exception_handler(SeriatimError)
+    def _ours(_: Request, error: SeriatimError) -> JSONResponse:
+        status, kind = status_and_kind(error)
+        return error_response(status, str(error), kind)
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+        return error_response(422, f"{where}: {first['msg']}; see /docs", "invalid_request_error")
+
+    @app.exception_handler(HTTPException)
+    def _http(_: Request, error: HTTPException) -> JSONResponse:
+        said = {404: "there is nothing at this address; see /docs", 405: "this address knows no such method; see /docs"}
+        response = error_response(error.status_code, said.get(error.status_code, str(error.detail)), "http_error")
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+        return error_response(
+            500, f"sorry, this should not happen ({type(error).__name__}); the log says more", "server_error"
+        )

@@ -1,0 +1,167 @@
+"""Uploads that are read and indexed in the background, one at a time."""
+
+import logging
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO, Literal
+
+from seriatim.documents.reading import parse
+from seriatim.errors import SeriatimError
+from seriatim.retrieval.library import Library
+from seriatim.server import documents
+from seriatim.server.database import Database
+from seriatim.server.documents import Upload, document_id, upload
+from seriatim.server.errors import Busy, NotFound
+from seriatim.server.libraries import Libraries
+
+State = Literal["waiting", "reading", "done", "failed", "cancelled"]
+_STEPS = 2  # the file is parsed, then its text is cut and indexed
+_KEPT = 1000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What becomes of one upload. `done` of `total` steps are through; `document` is the id of what came of it."""
+
+    id: str
+    name: str
+    library: str
+    state: State
+    done: int = 0
+    total: int = _STEPS
+    error: str | None = None
+    document: str | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+class Jobs:
+    """The uploads, oldest first. Those that wait when the server ends, however it ends, go on when it starts again."""
+
+    def __init__(self, libraries: Libraries, database: Database, *, most_waiting: int) -> None:
+        self._libraries, self._database, self._most_waiting = libraries, database, most_waiting
+        self._lock = Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
+        self._stopping = False
+        waiting = database.run("SELECT id, library, name, file FROM jobs WHERE state = 'waiting' ORDER BY number")
+        self._jobs = {key: Job(key, name, library, "waiting") for key, library, name, _ in waiting}
+        for key, _, name, file in waiting:
+            self._thread.submit(self._run, key, Upload(name, file))
+
+    def submit(self, library: str, folder: Path, given: str, source: BinaryIO) -> Job:
+        """Keep an upload and index it in its turn. Raises `Busy`, and `DocumentError` where it cannot be kept."""
+        if sum(job.state == "waiting" for job in list(self._jobs.values())) >= self._most_waiting:
+            raise Busy("too many files wait to be indexed; add more when some are done")
+        key = secrets.token_hex(16)
+        taken = upload(given, key)
+        documents.keep(source, folder, taken.file)
+        job = Job(key, taken.label, library, "waiting")
+        self._database.run(
+            "INSERT INTO jobs (id, library, name, file, state) VALUES (?, ?, ?, ?, 'waiting')",
+            (key, library, taken.label, taken.file),
+        )
+        with self._lock:
+            self._jobs[key] = job
+            ended = [each.id for each in self._jobs.values() if each.state not in ("waiting", "reading")]
+            for old in ended[: max(0, len(self._jobs) - _KEPT)]:
+                del self._jobs[old]
+        self._thread.submit(self._run, key, taken)
+        return job
+
+    def get(self, key: str) -> Job:
+        """A job by its id. Raises `NotFound`."""
+        if job := self._jobs.get(key):
+            return job
+        rows = self._database.run("SELECT name, library, state, error, document FROM jobs WHERE id = ?", (key,))
+        if not rows:
+            raise NotFound(f"there is no job {key[:40]!r}; adding documents gives you their ids")
+        name, library, state, error, document = rows[0]
+        return Job(key, name, library, state, _STEPS if state == "done" else 0, _STEPS, error, document)
+
+    def cancel(self, key: str) -> Job:
+        """Cancel a job that is not done yet. What it was reading comes to nothing."""
+        job = self.get(key)
+        return self._end(job, "cancelled") if job.state in ("waiting", "reading") else job
+
+    def close(self) -> None:
+        """Finish the file at hand; the others wait for the next start."""
+        self._stopping = True
+        self._thread.submit(self._libraries.close_here)
+        self._thread.shutdown(wait=True)
+
+    def _run(self, key: str, taken: Upload) -> None:
+        job = self._jobs.get(key)
+        if self._stopping or job is None or job.state != "waiting":
+            return
+        job = self._change(job, "reading")
+        try:
+            library = self._libraries.opened(job.library)
+            file = library.path / documents.FILES / taken.file
+            document = self._index(library, job, taken, file)
+        except SeriatimError as error:
+            self._end(job, "failed", error=str(error))
+        except FileNotFoundError:  # the job was cancelled, or its library removed
+            self._end(job, "cancelled")
+        except Exception as error:
+            _log.exception("indexing %s", taken.file)
+            self._end(job, "failed", error=f"{taken.label} could not be indexed ({type(error).__name__}): add it again")
+        else:
+            if document is None:
+                file.unlink(missing_ok=True)
+            else:
+                self._end(job, "done", document=document)
+
+    def _index(self, library: Library, job: Job, taken: Upload, file: Path) -> str | None:
+        """Read and index a file. Returns the document's id, that of the earlier one where the library has these very
+        bytes, or None where the job was cancelled meanwhile."""
+        parsed = parse(taken.document, file.read_bytes())
+        held = library.documents()
+        for info in held:
+            if info.sha256 == parsed.sha256:
+                if info.name.partition("/")[0] != taken.key:
+                    file.unlink(missing_ok=True)
+                return document_id(info.name)
+        taken = documents.renamed(taken, {documents.shown_name(info.name) for info in held})
+        parsed = replace(parsed, name=taken.document)
+        if self._jobs[job.id].state == "cancelled":
+            return None
+        self._change(job, "reading", done=1)
+        library.add_document(parsed)
+        if self._jobs[job.id].state == "cancelled":
+            library.remove(taken.document)
+            return None
+        return document_id(taken.document)
+
+    def _change(self, job: Job, state: State, **changes: object) -> Job:
+        with self._lock:
+            held = self._jobs.get(job.id, job)
+            if held.state == "cancelled":
+                return held
+            changed = replace(held, state=state, **changes)  # type: ignore[arg-type]
+            self._jobs[job.id] = changed
+            return changed
+
+    def _end(self, job: Job, state: State, *, error: str | None = None, document: str | None = None) -> Job:
+        done = _STEPS if state == "done" else job.done
+        ended = self._change(job, state, error=error, document=document, done=done)
+        if ended.state == state:
+            self._database.run(
+                "UPDATE jobs SET state = ?, error = ?, document = ? WHERE id = ?", (state, error, document, job.id)
+            )
+        if state in ("failed", "cancelled"):
+            self._drop_file(job)
+        return ended
+
+    def _drop_file(self, job: Job) -> None:
+        rows = self._database.run("SELECT file FROM jobs WHERE id = ?", (job.id,))
+        try:
+            folder = self._libraries.folder(job.library)
+        except NotFound:
+            return
+        for (file,) in rows:
+            (folder / documents.FILES / file).unlink(missing_ok=True)

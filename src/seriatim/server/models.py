@@ -1,0 +1,130 @@
+"""Which models may be asked, and the one that is open."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator as Closable
+
+from seriatim.models.catalog import MODELS
+from seriatim.models.generator import Generator, Message, Piece
+from seriatim.models.opening import default_reader
+from seriatim.sampling import GREEDY, Sampling
+from seriatim.server.errors import NotFound
+
+
+class Models:
+    """The models by name: those of the catalogue that are here, and the one that the server was started with.
+
+    A client gives names alone, never a path or an address: else it could make the server read any file, or knock at
+    any door of its network. One model is open at a time; asking another closes it.
+    """
+
+    def __init__(self, default: str | None, open_model: Callable[[str | None], Generator]) -> None:
+        self._default, self._open_model = default, open_model
+        self._open: tuple[str, Generator] | None = None
+
+    @property
+    def default(self) -> str:
+        """The name of the model that answers when none is asked for."""
+        asked = self._default or default_reader()
+        return asked if asked in MODELS else asked.rstrip("/").rpartition("/")[2].rpartition("#")[2] or "default"
+
+    def names(self) -> list[str]:
+        """All that can be asked, the default first."""
+        here = [name for name, model in MODELS.items() if model.kind == "reader" and model.fetched]
+        return list(dict.fromkeys([self.default, *here]))
+
+    def checked(self, name: str | None) -> str:
+        """The name of a model that can be asked. Raises `NotFound`."""
+        if name is None or name == self.default:
+            return self.default
+        model = MODELS.get(name)
+        if model is None or model.kind != "reader":
+            raise NotFound(f"there is no model {name[:80]!r}; GET /v1/models lists those that can be asked")
+        if not model.fetched:
+            raise NotFound(f"the model {name} is not here yet; fetch it with: seriatim model pull {name}")
+        return name
+
+    def catalogue(self) -> list[dict[str, object]]:
+        """All readers, here or not, as the API gives them."""
+        listed = [
+            {
+                "name": model.name,
+                "summary": model.title,
+                "bytes": model.size,
+                "present": model.fetched,
+                "default": model.name == self.default,
+            }
+            for model in MODELS.values()
+            if model.kind == "reader"
+        ]
+        if self.default in MODELS:
+            return listed
+        own: dict[str, object] = {"name": self.default, "summary": "the model that this server was started with"}
+        return [{**own, "bytes": 0, "present": True, "default": True}, *listed]
+
+    def open(self, name: str) -> Generator:
+        """The model of that name, opened if another is. Called in the model's thread alone."""
+        if self._open is None or self._open[0] != name:
+            self.close()
+            self._open = (name, self._open_model(self._default if name == self.default else name))
+        return self._open[1]
+
+    def close(self) -> None:
+        """Free the open model's memory."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+
+class Cancelled(Exception):
+    """Whoever asked is gone."""
+
+
+class Cancellable:
+    """A `Generator` that stops, by closing the model's iterator, once `gone` is set."""
+
+    def __init__(self, generator: Generator, gone: threading.Event) -> None:
+        self._generator, self._gone = generator, gone
+
+    @property
+    def name(self) -> str:
+        return self._generator.name
+
+    @property
+    def context_tokens(self) -> int:
+        return self._generator.context_tokens
+
+    @property
+    def span_tokens(self) -> int:
+        return self._generator.span_tokens
+
+    def count_tokens(self, text: str) -> int:
+        self._check()
+        return self._generator.count_tokens(text)
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        prefix: str = "",
+        stop: Sequence[str] = (),
+        max_tokens: int = 512,
+        sampling: Sampling = GREEDY,
+    ) -> Iterator[Piece]:
+        """See `Generator.stream`. Raises `Cancelled`."""
+        self._check()
+        pieces = self._generator.stream(messages, prefix=prefix, stop=stop, max_tokens=max_tokens, sampling=sampling)
+        try:
+            for piece in pieces:
+                self._check()
+                yield piece
+        finally:
+            if isinstance(pieces, Closable):
+                pieces.close()
+
+    def close(self) -> None:
+        """Nothing: the model stays open for the next."""
+
+    def _check(self) -> None:
+        if self._gone.is_set():
+            raise Cancelled

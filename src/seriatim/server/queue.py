@@ -1,0 +1,187 @@
+"""One queue for the one model: fair among clients, each told its place, and left at once by who goes away."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TypeVar
+
+from seriatim.server.errors import Busy, Unavailable
+from seriatim.server.models import Cancellable, Cancelled, Models
+
+T = TypeVar("T")
+_STOPPING = "the server is stopping; ask again when it is back"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How many are ahead of a question that waits, counting the one that runs."""
+
+    ahead: int
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """One who waits. Tickets are served by `round`, then by `number`: whoever has several waits a round for each, so
+    that somebody with a hundred questions holds nobody else up."""
+
+    client: str
+    round: int
+    number: int
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    started: bool = False
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None
+
+
+class ModelQueue:
+    """Runs work on the model in a thread of its own, one after another. All methods are called on the event loop."""
+
+    def __init__(self, models: Models, *, most_waiting: int, most_per_client: int) -> None:
+        self._models = models
+        self._most_waiting, self._most_per_client = most_waiting, most_per_client
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._numbers = itertools.count()
+        self._waiting: list[_Ticket] = []
+        self._running: _Ticket | None = None
+        self._round = 0
+        self._stopping = False
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return int(self._running is not None)
+
+    def check(self, client: str) -> None:
+        """Raise `Busy` where there is no room for one more of this client, `Unavailable` where the server stops."""
+        if self._stopping:
+            raise Unavailable(_STOPPING)
+        if len(self._waiting) >= self._most_waiting:
+            raise Busy(f"{len(self._waiting)} questions are waiting already; ask again in a while")
+        if sum(ticket.client == client for ticket in self._waiting) >= self._most_per_client:
+            raise Busy(f"{self._most_per_client} of your questions are waiting already; ask again when one is done")
+
+    async def stream(
+        self, client: str, model: str, work: Callable[[Cancellable], Iterator[T]]
+    ) -> AsyncGenerator[T | Place, None]:
+        """What `work` yields, given the model, after the places in the queue. Closing the iterator cancels it."""
+        self.check(client)
+        ticket = self._enter(client)
+        try:
+            while ticket is not self._running:
+                ticket.moved.clear()
+                yield Place(self._ahead(ticket))
+                await ticket.moved.wait()
+                if ticket.refused:
+                    raise Unavailable(_STOPPING)
+            async with aclosing(self._run(ticket, model, work)) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+                self._tell()
+            elif ticket is self._running and not ticket.started:
+                self._leave()
+
+    def stop(self) -> None:
+        """Let nobody in any more, and send away who waits; the one that runs goes on."""
+        self._stopping = True
+        for ticket in self._waiting:
+            ticket.refused = True
+            ticket.moved.set()
+        self._waiting.clear()
+
+    def close(self, also: Callable[[], None]) -> None:
+        """Wait for what runs, then close the model and do `also`, in its thread."""
+        self._thread.submit(self._models.close)
+        self._thread.submit(also)
+        self._thread.shutdown(wait=True)
+
+    def submit(self, work: Callable[[], object]) -> None:
+        """Do something in the model's thread before what comes next, such as opening the model."""
+        self._thread.submit(work)
+
+    def _enter(self, client: str) -> _Ticket:
+        own = [ticket.round for ticket in self._waiting if ticket.client == client]
+        if self._running is not None and self._running.client == client:
+            own.append(self._running.round)
+        ticket = _Ticket(client, max([self._round, *(each + 1 for each in own)]), next(self._numbers))
+        if self._running is None:
+            self._begin(ticket)
+        else:
+            self._waiting.append(ticket)
+            self._waiting.sort(key=lambda each: (each.round, each.number))
+            self._tell()
+        return ticket
+
+    def _begin(self, ticket: _Ticket) -> None:
+        self._running, self._round = ticket, ticket.round
+
+    def _ahead(self, ticket: _Ticket) -> int:
+        return 1 + self._waiting.index(ticket)
+
+    def _tell(self) -> None:
+        for ticket in self._waiting:
+            ticket.moved.set()
+
+    def _leave(self) -> None:
+        self._running = None
+        if self._waiting:
+            following = self._waiting.pop(0)
+            self._begin(following)
+            following.moved.set()
+            self._tell()
+
+    async def _run(
+        self, ticket: _Ticket, model: str, work: Callable[[Cancellable], Iterator[T]]
+    ) -> AsyncGenerator[T, None]:
+        outcomes: asyncio.Queue[T | _End] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        gone = Event()
+        self._thread.submit(
+            self._produce, model, work, gone, lambda each: _tell(loop, outcomes.put_nowait, each)
+        ).add_done_callback(lambda _: _tell(loop, self._leave))
+        ticket.started = True
+        try:
+            while not isinstance(outcome := await outcomes.get(), _End):
+                yield outcome
+            if outcome.error is not None:
+                raise outcome.error
+        finally:
+            gone.set()
+
+    def _produce(
+        self,
+        model: str,
+        work: Callable[[Cancellable], Iterator[T]],
+        gone: Event,
+        tell: Callable[[T | _End], None],
+    ) -> None:
+        """Runs in the model's thread."""
+        error: BaseException | None = None
+        try:
+            steps = work(Cancellable(self._models.open(model), gone))
+            for outcome in steps:
+                tell(outcome)
+        except Cancelled:
+            pass
+        except BaseException as caught:
+            error = caught
+        tell(_End(error))
+
+
+def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *values: object) -> None:
+    """Call something on the event loop from another thread; nobody is left to hear it once the loop is closed."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *values)

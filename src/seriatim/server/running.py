@@ -1,0 +1,137 @@
+"""The server process: its socket, its connections' patience, its start and its graceful stop."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from seriatim.errors import SeriatimError, UsageError
+from seriatim.server.app import create_app
+from seriatim.server.services import Services
+from seriatim.server.settings import Settings
+
+_KEEP_ALIVE_S = 30
+
+
+def serve(settings: Settings, *, started: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `started` gets the address once the server answers.
+
+    Then nobody is let in any more, answers under way are finished within `settings.stop_s`, and uploads that wait are
+    kept for the next start. Raises `SeriatimError`.
+    """
+    server(settings, started).run()
+
+
+def server(settings: Settings, started: Callable[[str], None]) -> "Server":
+    """A server that listens already; `run` lets it answer. Raises `SeriatimError`."""
+    listening = _socket(settings.host, settings.port)
+    try:
+        app, services = create_app(settings)
+    except BaseException:
+        listening.close()
+        raise
+    limits = settings.limits
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        http=_patience(limits.header_s),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=limits.connections,
+        h11_max_incomplete_event_size=limits.header_bytes,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(settings.stop_s)),
+        backlog=512,
+    )
+    return Server(config, services, listening, started)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which opens the model at the start and lets nobody wait for it at the end."""
+
+    def __init__(
+        self, config: uvicorn.Config, services: Services, listening: socket.socket, started: Callable[[str], None]
+    ) -> None:
+        super().__init__(config)
+        self._services, self._listening, self._started = services, listening, started
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        with self._listening:
+            super().run(sockets or [self._listening])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._services.queue.submit(lambda: _open_default(self._services))
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            self._started(f"http://{host}:{self._listening.getsockname()[1]}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._services.queue.stop()
+        await super().shutdown(sockets)
+
+
+def _open_default(services: Services) -> None:
+    """Open the model before the first question; where that fails, the first question says why."""
+    try:
+        services.models.open(services.models.default)
+    except SeriatimError as error:
+        logging.getLogger(__name__).warning("%s", error)
+
+
+def _patience(header_s: float) -> type[asyncio.Protocol]:
+    class Protocol(H11Protocol):
+        """uvicorn's, which waits for ever for a request that never ends, with a clock for the request's head."""
+
+        _clock: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._calm()
+
+        def _watch(self) -> None:
+            """Start the clock where a head is awaited, and stop it where one has come; bytes alone do not move it."""
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._calm()
+            elif self._clock is None:
+                self._clock = self.loop.call_later(header_s, self.transport.abort)
+
+        def _calm(self) -> None:
+            if self._clock is not None:
+                self._clock.cancel()
+                self._clock = None
+
+    return Protocol
+
+
+def _socket(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OverflowError as error:
+        raise UsageError(f"{port} is no port; give one from 0 to 65535") from error
+    except OSError as error:
+        raise UsageError(
+            f"the server cannot listen at {host}, port {port} ({error.strerror or error}): is another one running? "
+            "Choose another with --port"
+        ) from error
+    return listening

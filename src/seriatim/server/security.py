@@ -1,0 +1,284 @@
+"""What stands before every route: who may ask (Host, Origin, token), how much, what browsers may do."""
+
+import asyncio
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import parse_qs, quote, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from seriatim.server.errors import error_response
+from seriatim.server.metrics import Metrics
+from seriatim.server.settings import Settings, is_this_machine
+
+COOKIE = "seriatim_token"
+_CLIENTS = 4096
+_BURST = 5
+_SLOWEST = 1000  # bytes a second
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not answered; `reason` is the word that is counted."""
+
+    status: int
+    reason: str
+    message: str
+
+
+class Guard:
+    """ASGI middleware around the whole application. It takes no body into memory, and its checks come before any."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self._app, self._settings, self._metrics = app, settings, metrics
+        limits = settings.limits
+        self._rate = _Buckets(limits.requests_per_s, _BURST * limits.requests_per_s)
+        self._wrong_tokens = _Buckets(limits.wrong_tokens_per_min / 60, limits.wrong_tokens_per_min)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return  # there are no web sockets here
+        headers = Headers(scope=scope)
+        send = self._counted(_with_headers(send))
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            self._metrics.refusals.labels(refusal.reason).inc()
+            await _refuse(scope, receive, send, refusal)
+        elif entrance := self._entrance(scope):
+            await entrance(scope, receive, send)
+        else:
+            await self._limited(scope, headers, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
+        """Why a request is not let in; what it costs to find out does not depend on what it holds."""
+        client = scope["client"][0] if scope.get("client") else "unknown"
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
+        if not self._host_is_ours(host):
+            return Refusal(
+                421, "host", "this server does not answer to that name; use 127.0.0.1, or allow it with --allow-host"
+            )
+        origins = headers.getlist("origin")
+        if origins and (len(origins) > 1 or not _same_origin(origins[0], host)):
+            return Refusal(403, "origin", "requests from other sites' pages are not answered")
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate":
+            return Refusal(403, "origin", "requests from other sites' pages are not answered")
+        if not self._rate.take(client):
+            return Refusal(429, "rate", "too many requests; slow down")
+        return self._token_refusal(scope, headers, client)
+
+    def _token_refusal(self, scope: Scope, headers: Headers, client: str) -> Refusal | None:
+        if self._settings.token is None:
+            return None
+        # Even the right token is not looked at once there were too many wrong ones: else guessing would go on.
+        if not self._wrong_tokens.has(client):
+            return Refusal(429, "token", "too many wrong tokens; wait a minute")
+        given = _given_token(scope, headers)
+        if given is not None and hmac.compare_digest(given.encode(), self._settings.token.encode()):
+            return None
+        if given is not None:
+            self._wrong_tokens.take(client)
+        return Refusal(
+            401, "token", "a token is needed: send 'Authorization: Bearer TOKEN', or open /?token=TOKEN in the browser"
+        )
+
+    def _entrance(self, scope: Scope) -> Response | None:
+        """For the page's first visit: the token goes from the address into a cookie that no script can read."""
+        if scope["path"] != "/" or self._settings.token is None or b"token=" not in scope["query_string"]:
+            return None
+        response = RedirectResponse("/", status_code=303)
+        response.set_cookie(COOKIE, quote(self._settings.token, safe=""), httponly=True, samesite="strict", path="/")
+        return response
+
+    def _host_is_ours(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+            urlsplit(f"//{host}").port  # noqa: B018  (raises for a port that is none)
+        except ValueError:
+            return False
+        if not host or set(host) & set("/?#@\\ "):
+            return False
+        if is_this_machine(name) or name in (each.lower() for each in self._settings.allowed_hosts):
+            return True
+        if is_this_machine(self._settings.host):
+            return False
+        # Reached over the network: a rebound name is a name, so a bare address is none.
+        return _is_address(name) or name == self._settings.host.lower()
+
+    async def _limited(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        limits = self._settings.limits
+        is_upload = headers.get("content-type", "").startswith("multipart/form-data")
+        most = limits.upload_bytes if is_upload else limits.body_bytes
+        stated = headers.get("content-length", "0")
+        too_large = Refusal(413, "size", f"the request is larger than {most:,} bytes; send less at once")
+        if not stated.isdecimal() or int(stated) > most:
+            self._metrics.refusals.labels("size").inc()
+            await _refuse(scope, receive, send, too_large)
+            return
+        body = _Body(receive, most, limits.body_s)
+
+        async def unless_refused(message: Message) -> None:
+            if body.fault is None:  # else what the application makes of its broken body is not the answer
+                await send(message)
+
+        try:
+            await self._app(scope, body.receive, unless_refused)
+        except _BrokenBody:
+            pass
+        finally:
+            if body.fault is not None:
+                slow = Refusal(408, "slow", "the request came too slowly; send it again")
+                refusal = too_large if body.fault == "size" else slow
+                self._metrics.refusals.labels(refusal.reason).inc()
+                await _refuse(scope, receive, send, refusal)
+
+    def _counted(self, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.requests.labels(str(message["status"])).inc()
+            await send(message)
+
+        return counted
+
+
+class _BrokenBody(Exception):
+    """The body is larger, or comes more slowly, than is allowed."""
+
+
+class _Body:
+    """The receiving end of a request whose body has at most `most` bytes, and comes at 1 kB/s or faster after
+    `patience_s`. `fault` says what was wrong with it."""
+
+    def __init__(self, receive: Receive, most: int, patience_s: float) -> None:
+        self._receive, self._most = receive, most
+        self._deadline = time.monotonic() + patience_s
+        self._received, self._complete = 0, False
+        self.fault: Literal["size", "slow"] | None = None
+
+    async def receive(self) -> Message:
+        if self._complete:
+            return await self._receive()  # comes when the client goes, however late
+        try:
+            message = await asyncio.wait_for(
+                self._receive(), self._deadline + self._received / _SLOWEST - time.monotonic()
+            )
+        except TimeoutError as error:
+            self.fault = "slow"
+            raise _BrokenBody from error
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._received > self._most:
+                self.fault = "size"
+                raise _BrokenBody
+        return message
+
+
+class _Buckets:
+    """A token bucket for each client: `rate` a second, `burst` at once. Knows the last 4096 clients."""
+
+    def __init__(self, rate: float, burst: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._burst, self._now = rate, burst, now
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def has(self, client: str) -> bool:
+        return self._level(client) >= 1
+
+    def take(self, client: str) -> bool:
+        """Take one; False where there is none."""
+        level = self._level(client)
+        taken = level >= 1
+        self._levels.pop(client, None)
+        self._levels[client] = (level - taken, self._now())
+        if len(self._levels) > _CLIENTS:
+            self._levels.popitem(last=False)
+        return taken
+
+    def _level(self, client: str) -> float:
+        level, at = self._levels.get(client, (self._burst, self._now()))
+        return min(self._burst, level + (self._now() - at) * self._rate)
+
+
+def _given_token(scope: Scope, headers: Headers) -> str | None:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value:
+        return value.strip()
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        cookie = None
+    if scope["path"] == "/" and (asked := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
+        return asked[0]
+    return str(cookie.value) if cookie else None
+
+
+def _same_origin(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower() and not parts.path
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            headers.setdefault("cache-control", "no-store")
+        await send(message)
+
+    return sending
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+    response: Response
+    if scope["path"] == "/":
+        response = PlainTextResponse(refusal.message + "\n", refusal.status)
+    else:
+        response = error_response(refusal.status, refusal.message, refusal.reason)
+    if refusal.status == 401:
+        response.headers["www-authenticate"] = "Bearer"
+    response.headers["connection"] = "close"
+    await response(scope, receive, send)

@@ -1,0 +1,55 @@
+"""What all routes share, made when the server starts and closed when it stops."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from seriatim.server.database import Database
+from seriatim.server.history import History
+from seriatim.server.jobs import Jobs
+from seriatim.server.libraries import Libraries
+from seriatim.server.metrics import Metrics
+from seriatim.server.models import Models
+from seriatim.server.queue import ModelQueue
+from seriatim.server.settings import Settings
+
+
+class Services:
+    """The rooms of a running server."""
+
+    def __init__(self, settings: Settings) -> None:
+        limits = settings.limits
+        self.settings = settings
+        self.metrics = Metrics()
+        self.database = Database(settings.home)
+        self.libraries = Libraries(
+            settings.home,
+            embedder=settings.embedder,
+            most_searches=limits.searches,
+            most_libraries=limits.libraries,
+        )
+        self.models = Models(settings.model, settings.open_model)
+        self.history = History(self.database)
+        self.jobs = Jobs(self.libraries, self.database, most_waiting=limits.indexing)
+        self.queue = ModelQueue(self.models, most_waiting=limits.waiting, most_per_client=limits.waiting_per_client)
+
+    def close(self) -> None:
+        """Finish what is at hand; what waits to be indexed goes on at the next start."""
+        self.queue.stop()
+        self.queue.close(self.libraries.close_here)
+        self.jobs.close()
+        self.libraries.close()
+        self.database.close()
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+ServicesHere = Annotated[Services, Depends(_services)]
+Client = Annotated[str, Depends(_client)]

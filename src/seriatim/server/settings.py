@@ -1,0 +1,80 @@
+"""How a server is set up, and what it allows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+from seriatim.errors import UsageError
+from seriatim.home import home
+from seriatim.models.generator import Generator
+from seriatim.models.opening import open_generator
+
+MIB = 1 << 20
+DEFAULT_PORT = 8765
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client, or all together, may ask of the server.
+
+    Sizes are in bytes, times in seconds. `waiting` bounds the questions that wait for the model, `waiting_per_client`
+    those of one address; `searches` those that run or wait; `requests_per_s` is what one address may send on average,
+    in bursts of five times as many.
+    """
+
+    body_bytes: int = 2 * MIB
+    upload_bytes: int = 256 * MIB
+    upload_files: int = 100
+    header_bytes: int = 32 * 1024
+    header_s: float = 10.0
+    body_s: float = 30.0
+    connections: int = 2000
+    waiting: int = 64
+    waiting_per_client: int = 16
+    searches: int = 64
+    indexing: int = 1000
+    requests_per_s: float = 300.0
+    wrong_tokens_per_min: int = 20
+    question_characters: int = 20_000
+    passage_tokens: int = 8192
+    completion_tokens: int = 4096
+    libraries: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a server is set up. `model` and `embedder` are as on the command line; None stands for the default.
+
+    Raises `UsageError` for an address beyond this machine without a token.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    token: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    home: Path = field(default_factory=home)
+    model: str | None = None
+    embedder: str | None = None
+    open_model: Callable[[str | None], Generator] = open_generator
+    limits: Limits = field(default_factory=Limits)
+    stop_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.token is not None and not (8 <= len(self.token) <= 512 and self.token.isascii()):
+            raise UsageError("a token has 8 to 512 ASCII characters; make one with: openssl rand -hex 32")
+        if self.token is None and not is_this_machine(self.host):
+            raise UsageError(
+                f"{self.host} can be reached from other machines, so a token is needed: set SERIATIM_TOKEN, "
+                "for example to the output of `openssl rand -hex 32`"
+            )
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host name or address stands for this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
