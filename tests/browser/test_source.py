@@ -27,7 +27,7 @@ def test_a_click_on_a_number_opens_the_source_with_the_quoted_words_marked(page:
     box = page.locator("#source mark.quoted.here").first.bounding_box()
     assert 52 < box["y"] < 860
     page.click("#source >> text=Later")
-    page.wait_for_selector("#source >> text=It gave its name to the lake")
+    page.wait_for_selector("#source >> text=staff-holder at a crown a week")
 
 
 def test_the_strip_shows_a_passage_and_opens_it(page: Any, scripted: Server) -> None:
