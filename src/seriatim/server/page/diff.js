@@ -4,8 +4,8 @@ const MOST_CELLS = 1_000_000;
 
 /** Runs of {kind: "same" | "gone" | "new", text} that make `before` into `after` (longest common subsequence). */
 export function changes(before, after) {
-  const old = before.match(/\S+\s*/g) ?? [];
-  const now = after.match(/\S+\s*/g) ?? [];
+  const old = words(before);
+  const now = words(after);
   if (old.length * now.length > MOST_CELLS) {
     return [{ kind: "gone", text: before }, { kind: "new", text: after }];
   }
@@ -26,6 +26,11 @@ export function changes(before, after) {
     }
   }
   return runs;
+}
+
+/** The words of a text, each with the white space after it; the last one too, for another may come to stand there. */
+function words(text) {
+  return text.match(/\S+\s*/g)?.map((word) => (/\s$/.test(word) ? word : `${word} `)) ?? [];
 }
 
 /** lengths[i][j]: how long the common subsequence of old[i…] and now[j…] is. */

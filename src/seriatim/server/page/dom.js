@@ -29,3 +29,12 @@ export function icon(name, label) {
 }
 
 export const byId = (id) => document.getElementById(id);
+
+const small = matchMedia("(max-width: 760px)");
+
+/** On a small screen the side and the source lie over the thread: what lies below is out of reach of the keyboard too. */
+export function cover() {
+  const covered = byId("panes").classList.contains("with-sidebar") || !byId("source").hidden;
+  byId("main").inert = small.matches && covered;
+}
+small.addEventListener("change", cover);

@@ -6,7 +6,7 @@ import * as api from "./api.js";
 import { choices } from "./choices.js";
 import { composer } from "./composer.js";
 import { documentList } from "./documents.js";
-import { byId, el } from "./dom.js";
+import { byId, cover, el } from "./dom.js";
 import { libraryChooser } from "./libraries.js";
 import { announce, toast, watchHealth } from "./live.js";
 import { format, parse } from "./route.js";
@@ -284,6 +284,7 @@ function remember(name) {
 function setSidebar(open) {
   byId("panes").classList.toggle("with-sidebar", open);
   byId("menu").setAttribute("aria-expanded", String(open));
+  cover();
 }
 
 byId("menu").addEventListener("click", () => setSidebar(!byId("panes").classList.contains("with-sidebar")));

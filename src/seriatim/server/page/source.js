@@ -1,7 +1,7 @@
 // The source beside the answer: the document's text at a place, the quoted words marked, a PDF's page as it looks.
 
 import * as api from "./api.js";
-import { byId, el, icon } from "./dom.js";
+import { byId, cover, el, icon } from "./dom.js";
 import { announce } from "./live.js";
 import { codePoints } from "./text.js";
 
@@ -18,6 +18,7 @@ export async function showSource({ library, document: info, range, passages, cit
   const before = panel.hidden;
   panel.hidden = false;
   byId("panes").classList.add("with-source");
+  cover();
   if (before) panel.querySelector("h2").focus();
   body.append(el("p", { class: "hint" }, "Opening…"));
   const marks = { passages, citations, range };
@@ -44,6 +45,7 @@ export function showLost({ name, passage, close }) {
   );
   panel.hidden = false;
   byId("panes").classList.add("with-source");
+  cover();
   panel.querySelector("h2").focus();
 }
 
@@ -51,6 +53,7 @@ export function hideSource() {
   byId("source").hidden = true;
   byId("source").replaceChildren();
   byId("panes").classList.remove("with-source");
+  cover();
 }
 
 function header(info, range, passages, step, close) {
