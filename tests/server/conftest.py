@@ -79,11 +79,12 @@ def serving(home: Path, model: Talking | None = None, *, token: str | None = Non
         assert started.wait(20)
         served = Served(addresses[0], model, {"authorization": f"Bearer {token}"} if token else {}, home)
         yield served
-        served.http.close()
     finally:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
+        if addresses:
+            served.http.close()
 
 
 @pytest.fixture

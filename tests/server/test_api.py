@@ -95,7 +95,7 @@ def test_pages_of_a_pdf_are_shown(server: Served) -> None:
 def test_search_gives_passages_in_reading_order(server: Served) -> None:
     found = server.http.post("/api/libraries/default/search", json={"question": QUESTION, "effort": "fast"}).json()
     assert set(found) == {"question", "passages", "tokens"}
-    (best,) = [each for each in found["passages"] if "eleven crowns" in each["text"]]
+    best = next(each for each in found["passages"] if "eleven crowns" in each["text"])
     assert best["document"] == "voyage.md"
     listed = {each["id"]: each["name"] for each in server.http.get("/api/libraries/default/documents").json()}
     assert listed[best["document_id"]] == "voyage.md"

@@ -9,7 +9,7 @@ from seriatim.cli.ask import ask
 from seriatim.cli.demo import demo
 from seriatim.cli.library import add
 from seriatim.cli.search import search
-from seriatim.cli.serve import serve
+from seriatim.cli.serve import mcp, serve
 
 app = typer.Typer(
     name="seriatim",
@@ -43,3 +43,4 @@ app.add_typer(evaluation.app, name="eval")
 app.add_typer(training.app, name="train")
 app.command()(demo)
 app.command()(serve)
+app.command()(mcp)

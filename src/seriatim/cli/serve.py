@@ -1,5 +1,6 @@
 """`seriatim serve` and `seriatim mcp`: Seriatim for browsers and for other programs."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,9 +46,13 @@ def serve(
 
     Listens on this machine only, at http://127.0.0.1:8765, until Ctrl-C.
     """
+    import os
+
     from seriatim.cli.printing import notice
     from seriatim.errors import UsageError
 
+    # One search multiplies one matrix by one vector, and several run at once: more threads would only get in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from seriatim.server.running import serve as run
         from seriatim.server.settings import Settings
@@ -71,6 +76,42 @@ def serve(
         ),
         started=started,
     )
+
+
+def mcp(
+    model: ModelOption = None,
+    embedder: EmbedderOption = None,
+    allow: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--allow",
+            metavar="DIR",
+            help="Let the assistant add files from this folder and below; without, it adds texts only.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Be a tool of another assistant: the Model Context Protocol over standard input and output."""
+    import asyncio
+
+    from seriatim.errors import UsageError
+
+    try:
+        from seriatim.server.mcp import mcp_server
+        from seriatim.server.services import Services
+        from seriatim.server.settings import Settings
+    except ImportError as error:
+        raise UsageError(f"{_MISSING} ({error.name} is not installed)") from error
+
+    for folder in allow or ():
+        if not folder.expanduser().is_dir():
+            raise UsageError(f"{folder} is no folder; --allow takes one that exists")
+    services = Services(Settings(model=model, embedder=embedder))
+    try:
+        folders = [folder.expanduser() for folder in allow or ()]
+        asyncio.run(mcp_server(services, folders=folders).run_stdio_async())
+    finally:
+        services.close()
 
 
 def _open(address: str) -> None:

@@ -11,11 +11,12 @@ import json
 import os
 import shutil
 import signal
+import socket as socketlib
 import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,11 @@ class LlamaCpp:
                 "stream": True,
             }
         )
+
+    def interrupt(self) -> None:
+        """Hang up on the generation that runs, if one does: its iterator raises `ModelError` at once, also where it
+        waits for the prompt to be read. Any thread may call."""
+        self._server.hang_up()
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -246,6 +252,7 @@ class _Server:
             end()
             raise
         self._client = client
+        self._lines: list[socketlib.socket] = []
         self.close: Callable[[], Any] = weakref.finalize(self, end)  # also when forgotten, and at exit
 
     def tokenize(self, text: str, *, start: bool = False, special: bool = False) -> list[int]:
@@ -269,8 +276,15 @@ class _Server:
         """The events of a streamed answer. Closing the iterator hangs up."""
         import httpx
 
+        lines: list[socketlib.socket] = []
+
+        def trace(event: str, info: dict[str, Any]) -> None:
+            if event == "connection.connect_unix_socket.complete":
+                lines.append(info["return_value"].get_extra_info("socket"))
+                self._lines += lines
+
         try:
-            with self._client.stream("POST", path, json=request) as response:
+            with self._client.stream("POST", path, json=request, extensions={"trace": trace}) as response:
                 if response.status_code != 200:
                     response.read()
                     raise self._failure(response)
@@ -282,6 +296,14 @@ class _Server:
                         yield event
         except httpx.TransportError as error:
             raise ModelError(f"{self._name} stopped running: load it again") from error
+        finally:
+            self._lines = [line for line in self._lines if line not in lines]
+
+    def hang_up(self) -> None:
+        """End every answer that is being streamed; a reader that waits for it wakes up."""
+        for line in self._lines:
+            with suppress(OSError):  # it has ended by itself
+                line.shutdown(socketlib.SHUT_RDWR)
 
     def _failure(self, response: "httpx.Response") -> ModelError:
         try:

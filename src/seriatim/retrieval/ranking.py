@@ -72,12 +72,12 @@ def rank_dense(
 def fuse(lists: Sequence[Rows], depth: int, weights: Sequence[float] | None = None) -> tuple[Rows, Scores]:
     """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): the weighted sum of 1 / (30 + rank) over the
     lists. The constant is half of theirs: passages of one document are fewer than documents of a collection."""
-    fused: dict[int, float] = {}
-    for ranked, weight in zip(lists, weights or [1.0] * len(lists), strict=True):
-        for rank, row in enumerate(ranked.tolist(), start=1):
-            fused[row] = fused.get(row, 0.0) + weight / (_RRF + rank)
-    rows = np.array(sorted(fused), dtype=np.int64)
-    scores = np.array([fused[row] for row in rows.tolist()], dtype=np.float32)
+    shares = [
+        weight / (_RRF + np.arange(1, len(ranked) + 1))
+        for ranked, weight in zip(lists, weights or [1.0] * len(lists), strict=True)
+    ]
+    rows, places = np.unique(np.concatenate(lists), return_inverse=True)
+    scores = np.bincount(places, np.concatenate(shares), minlength=len(rows)).astype(np.float32)
     order = np.argsort(-scores, kind="stable")[:depth]
     return rows[order], scores[order]
 

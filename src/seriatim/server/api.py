@@ -5,6 +5,7 @@ import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 import seriatim
@@ -33,7 +34,7 @@ class NewLibrary(_Body):
 
 class Search(_Body):
     question: Annotated[str, Field(min_length=1, max_length=20_000)]
-    tokens: Annotated[int, Field(ge=1, le=8192)] | Literal["auto"] = 1024
+    tokens: Annotated[int, Field(ge=1, le=8192, strict=True)] | Literal["auto"] = 1024
     order: Literal["document", "relevance"] = "document"
     effort: Literal["fast", "balanced", "thorough"] = "balanced"
     documents: Annotated[list[str], Field(max_length=1000)] | None = None
@@ -167,7 +168,7 @@ def cancel_job(job: Key, services: ServicesHere) -> dict[str, object]:
 
 
 @router.post("/api/libraries/{library}/search", tags=["questions"])
-async def search(library: LibraryName, body: Search, services: ServicesHere) -> dict[str, Any]:
+async def search(library: LibraryName, body: Search, services: ServicesHere) -> JSONResponse:
     """The passages that answer a question best, in reading order."""
     began = time.perf_counter()
     context = await services.libraries.run(
@@ -181,7 +182,7 @@ async def search(library: LibraryName, body: Search, services: ServicesHere) -> 
         ),
     )
     services.metrics.searches.observe(time.perf_counter() - began)
-    return public_context(context)
+    return JSONResponse(public_context(context))
 
 
 @router.post(

@@ -10,8 +10,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import seriatim
-from seriatim.server import api
+from seriatim.server import api, openai_api
 from seriatim.server.errors import handle_errors
+from seriatim.server.mcp import http_routes, mcp_server
 from seriatim.server.reference import reference_page
 from seriatim.server.security import Guard
 from seriatim.server.services import Services
@@ -27,10 +28,14 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Services]:
     """The application, ready to serve, and what its routes share, which ends with it. Raises `SeriatimError`."""
     services = Services(settings)
 
+    tools = mcp_server(services)
+    mcp_routes = http_routes(tools)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            yield
+            async with tools.session_manager.run():
+                yield
         finally:
             services.close()
 
@@ -45,6 +50,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Services]:
     app.state.services = services
     handle_errors(app)
     app.include_router(api.router)
+    app.include_router(openai_api.router)
 
     @app.get("/docs", include_in_schema=False)
     def reference() -> HTMLResponse:
@@ -54,5 +60,6 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Services]:
     def page() -> FileResponse:
         return FileResponse(_PAGE / "index.html")
 
+    app.router.routes += mcp_routes
     app.mount("/page", StaticFiles(directory=_PAGE))
     return Guard(app, settings, services.metrics), services

@@ -5,12 +5,14 @@ import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 
 from seriatim.server.database import Database
 from seriatim.server.errors import NotFound
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+# Backslashes also break what some programs would make a link of without any markup: http://… and www.…
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~-]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 class History:
@@ -88,5 +90,5 @@ def markdown(answer: Mapping[str, Any]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it stands, on one line."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    """Text that Markdown, and a program that takes it for HTML, shows as it stands, on one line."""
+    return _MARKUP.sub(r"\\\g<0>", escape(" ".join(text.split()), quote=False))

@@ -41,16 +41,21 @@ class Job:
 
 
 class Jobs:
-    """The uploads, oldest first. Those that wait when the server ends, however it ends, go on when it starts again."""
+    """The uploads, oldest first. Those that wait when the server ends, however it ends, go on
+    with `resume`."""
 
     def __init__(self, libraries: Libraries, database: Database, *, most_waiting: int) -> None:
         self._libraries, self._database, self._most_waiting = libraries, database, most_waiting
         self._lock = Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._stopping = False
-        waiting = database.run("SELECT id, library, name, file FROM jobs WHERE state = 'waiting' ORDER BY number")
-        self._jobs = {key: Job(key, name, library, "waiting") for key, library, name, _ in waiting}
-        for key, _, name, file in waiting:
+        self._jobs: dict[str, Job] = {}
+
+    def resume(self) -> None:
+        """Go on with what waited when the last server ended; for the one process that serves this home."""
+        waiting = self._database.run("SELECT id, library, name, file FROM jobs WHERE state = 'waiting' ORDER BY number")
+        for key, library, name, file in waiting:
+            self._jobs[key] = Job(key, name, library, "waiting")
             self._thread.submit(self._run, key, Upload(name, file))
 
     def submit(self, library: str, folder: Path, given: str, source: BinaryIO) -> Job:

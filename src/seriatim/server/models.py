@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Closable
 
+from seriatim.errors import ModelError
 from seriatim.models.catalog import MODELS
 from seriatim.models.generator import Generator, Message, Piece
 from seriatim.models.opening import default_reader
@@ -113,6 +114,24 @@ class Cancellable:
     ) -> Iterator[Piece]:
         """See `Generator.stream`. Raises `Cancelled`."""
         self._check()
+        try:
+            yield from self._checked(messages, prefix, stop, max_tokens, sampling)
+        except ModelError:
+            self._check()  # an interrupted model says that it was broken off
+            raise
+
+    def interrupt(self) -> None:
+        """Wake a model that is at work on a long prompt, where it knows how to be woken; any thread may call."""
+        wake = getattr(self._generator, "interrupt", None)
+        if wake is not None:
+            wake()
+
+    def close(self) -> None:
+        """Nothing: the model stays open for the next."""
+
+    def _checked(
+        self, messages: Sequence[Message], prefix: str, stop: Sequence[str], max_tokens: int, sampling: Sampling
+    ) -> Iterator[Piece]:
         pieces = self._generator.stream(messages, prefix=prefix, stop=stop, max_tokens=max_tokens, sampling=sampling)
         try:
             for piece in pieces:
@@ -121,9 +140,6 @@ class Cancellable:
         finally:
             if isinstance(pieces, Closable):
                 pieces.close()
-
-    def close(self) -> None:
-        """Nothing: the model stays open for the next."""
 
     def _check(self) -> None:
         if self._gone.is_set():

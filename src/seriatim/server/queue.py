@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from threading import Event
@@ -13,6 +13,7 @@ from seriatim.server.errors import Busy, Unavailable
 from seriatim.server.models import Cancellable, Cancelled, Models
 
 T = TypeVar("T")
+_WAKE_S = 0.1
 _STOPPING = "the server is stopping; ask again when it is back"
 
 
@@ -78,9 +79,12 @@ class ModelQueue:
         self.check(client)
         ticket = self._enter(client)
         try:
+            told = 0
             while ticket is not self._running:
                 ticket.moved.clear()
-                yield Place(self._ahead(ticket))
+                if (ahead := 1 + self._waiting.index(ticket)) != told:
+                    told = ahead
+                    yield Place(ahead)
                 await ticket.moved.wait()
                 if ticket.refused:
                     raise Unavailable(_STOPPING)
@@ -128,9 +132,6 @@ class ModelQueue:
     def _begin(self, ticket: _Ticket) -> None:
         self._running, self._round = ticket, ticket.round
 
-    def _ahead(self, ticket: _Ticket) -> int:
-        return 1 + self._waiting.index(ticket)
-
     def _tell(self) -> None:
         for ticket in self._waiting:
             ticket.moved.set()
@@ -149,9 +150,11 @@ class ModelQueue:
         outcomes: asyncio.Queue[T | _End] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         gone = Event()
-        self._thread.submit(
-            self._produce, model, work, gone, lambda each: _tell(loop, outcomes.put_nowait, each)
-        ).add_done_callback(lambda _: _tell(loop, self._leave))
+        asked: list[Cancellable] = []
+        running = self._thread.submit(
+            self._produce, model, work, gone, asked, lambda each: _tell(loop, outcomes.put_nowait, each)
+        )
+        running.add_done_callback(lambda _: _tell(loop, self._leave))
         ticket.started = True
         try:
             while not isinstance(outcome := await outcomes.get(), _End):
@@ -160,19 +163,28 @@ class ModelQueue:
                 raise outcome.error
         finally:
             gone.set()
+            self._wake(running, asked, loop)
+
+    def _wake(self, running: "Future[None]", asked: list[Cancellable], loop: asyncio.AbstractEventLoop) -> None:
+        """Wake the model until it has stopped; it may be on its way to sleep just now."""
+        if not running.done():
+            for generator in asked:
+                generator.interrupt()
+            loop.call_later(_WAKE_S, self._wake, running, asked, loop)
 
     def _produce(
         self,
         model: str,
         work: Callable[[Cancellable], Iterator[T]],
         gone: Event,
+        asked: list[Cancellable],
         tell: Callable[[T | _End], None],
     ) -> None:
         """Runs in the model's thread."""
         error: BaseException | None = None
         try:
-            steps = work(Cancellable(self._models.open(model), gone))
-            for outcome in steps:
+            asked.append(Cancellable(self._models.open(model), gone))
+            for outcome in work(asked[0]):
                 tell(outcome)
         except Cancelled:
             pass

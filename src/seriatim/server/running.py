@@ -1,10 +1,12 @@
 """The server process: its socket, its connections' patience, its start and its graceful stop."""
 
 import asyncio
+import fcntl
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -29,10 +31,15 @@ def serve(settings: Settings, *, started: Callable[[str], None]) -> None:
 def server(settings: Settings, started: Callable[[str], None]) -> "Server":
     """A server that listens already; `run` lets it answer. Raises `SeriatimError`."""
     listening = _socket(settings.host, settings.port)
+    lock = None
     try:
+        lock = _alone(settings.home)
         app, services = create_app(settings)
+        services.jobs.resume()
     except BaseException:
         listening.close()
+        if lock is not None:
+            lock.close()
         raise
     limits = settings.limits
     config = uvicorn.Config(
@@ -51,21 +58,25 @@ def server(settings: Settings, started: Callable[[str], None]) -> "Server":
         timeout_graceful_shutdown=max(1, round(settings.stop_s)),
         backlog=512,
     )
-    return Server(config, services, listening, started)
+    return Server(config, services, (listening, lock), started)
 
 
 class Server(uvicorn.Server):
     """uvicorn's, which opens the model at the start and lets nobody wait for it at the end."""
 
     def __init__(
-        self, config: uvicorn.Config, services: Services, listening: socket.socket, started: Callable[[str], None]
+        self,
+        config: uvicorn.Config,
+        services: Services,
+        held: tuple[socket.socket, IO[str]],
+        started: Callable[[str], None],
     ) -> None:
         super().__init__(config)
-        self._services, self._listening, self._started = services, listening, started
+        self._services, (self._listening, self._lock), self._started = services, held, started
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop."""
-        with self._listening:
+        with self._lock, self._listening:
             super().run(sockets or [self._listening])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -78,6 +89,20 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._services.queue.stop()
         await super().shutdown(sockets)
+
+
+def _alone(home: Path) -> IO[str]:
+    """Hold a home's lock while the file is open. Raises `UsageError` where another server has it."""
+    home.mkdir(parents=True, exist_ok=True)
+    lock = (home / "server.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise UsageError(
+            f"another server is at work in {home}; use that one, or set SERIATIM_HOME to another folder"
+        ) from error
+    return lock
 
 
 def _open_default(services: Services) -> None:

@@ -22,7 +22,7 @@ from seriatim.server.settings import Settings, is_this_machine
 COOKIE = "seriatim_token"
 _CLIENTS = 4096
 _BURST = 5
-_SLOWEST = 1000  # bytes a second
+_SLOWEST = 16_000  # bytes a second
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -84,6 +84,9 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
         """Why a request is not let in; what it costs to find out does not depend on what it holds."""
         client = scope["client"][0] if scope.get("client") else "unknown"
+        size = sum(len(name) + len(value) for name, value in headers.raw) + len(scope["query_string"])
+        if size + len(scope["raw_path"]) > self._settings.limits.header_bytes:
+            return Refusal(431, "head", "the request's head is too large; send fewer and shorter headers")
         hosts = headers.getlist("host")
         host = hosts[0] if len(hosts) == 1 else ""
         if not self._host_is_ours(host):
@@ -178,7 +181,7 @@ class _BrokenBody(Exception):
 
 
 class _Body:
-    """The receiving end of a request whose body has at most `most` bytes, and comes at 1 kB/s or faster after
+    """The receiving end of a request whose body has at most `most` bytes, and comes at 16 kB/s or faster after
     `patience_s`. `fault` says what was wrong with it."""
 
     def __init__(self, receive: Receive, most: int, patience_s: float) -> None:
@@ -240,7 +243,7 @@ def _given_token(scope: Scope, headers: Headers) -> str | None:
     except CookieError:
         cookie = None
     if scope["path"] == "/" and (asked := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
-        return asked[0]
+        return str(asked[0])
     return str(cookie.value) if cookie else None
 
 
@@ -280,5 +283,6 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) 
         response = error_response(refusal.status, refusal.message, refusal.reason)
     if refusal.status == 401:
         response.headers["www-authenticate"] = "Bearer"
-    response.headers["connection"] = "close"
+    if refusal.status in (408, 413):  # else a body that is still on its way would turn the answer into a reset
+        response.headers["connection"] = "close"
     await response(scope, receive, send)

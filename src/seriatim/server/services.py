@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from seriatim.server.database import Database
+from seriatim.server.embedding import Embeddings
 from seriatim.server.history import History
 from seriatim.server.jobs import Jobs
 from seriatim.server.libraries import Libraries
@@ -30,6 +31,7 @@ class Services:
         )
         self.models = Models(settings.model, settings.open_model)
         self.history = History(self.database)
+        self.embeddings = Embeddings()
         self.jobs = Jobs(self.libraries, self.database, most_waiting=limits.indexing)
         self.queue = ModelQueue(self.models, most_waiting=limits.waiting, most_per_client=limits.waiting_per_client)
 
@@ -38,6 +40,7 @@ class Services:
         self.queue.stop()
         self.queue.close(self.libraries.close_here)
         self.jobs.close()
+        self.embeddings.close()
         self.libraries.close()
         self.database.close()
 

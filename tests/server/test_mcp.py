@@ -1,0 +1,113 @@
+"""MCP by the SDK's own client, over streamable HTTP and over standard input and output."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from mcp import Client, StdioServerParameters
+
+from tests.models.chat_server import chat_server
+from tests.retrieval.conftest import ORCHARD, VOYAGE
+from tests.server.conftest import QUESTION, Served, serving
+from tests.server.talking import ANSWER
+
+
+def talk(server: Any, conversation: Callable[[Client], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with Client(server) as client:
+            await conversation(client)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_the_tools_over_http(server: Served) -> None:
+    async def conversation(client: Client) -> None:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert set(tools) == {"list_libraries", "search", "ask", "add"}
+        assert tools["search"].annotations.read_only_hint
+        listed = (await client.call_tool("list_libraries", {})).structured_content["libraries"]
+        assert [each["name"] for each in listed[0]["documents"]] == ["orchard.txt", "voyage.md"]
+
+        found = (await client.call_tool("search", {"question": QUESTION, "effort": "fast"})).structured_content
+        assert any("eleven crowns" in each["text"] for each in found["passages"])
+
+        told: list[str] = []
+
+        async def progress(done: float, total: float | None, message: str | None) -> None:
+            told.append(message or "")
+
+        answer = await client.call_tool("ask", {"question": QUESTION}, progress_callback=progress)
+        assert answer.structured_content["answer"].startswith(ANSWER[:-1])
+        assert answer.structured_content["citations"][0]["document"] == "voyage.md"
+        assert json.loads(answer.content[0].text) == answer.structured_content
+        assert told[:2] == ["retrieve", "plan"]
+
+        added = await client.call_tool("add", {"name": "../../etc/bees", "text": "The swarm was bought in May. " * 9})
+        assert added.structured_content["name"] == "bees.txt"
+        found = await client.call_tool("search", {"question": "When was the swarm bought?", "effort": "fast"})
+        assert "in May" in str(found.structured_content)
+
+    talk(f"{server.address}/mcp", conversation)
+
+
+def test_errors_are_results_in_our_words(server: Served) -> None:
+    async def conversation(client: Client) -> None:
+        for tool, arguments, said in [
+            ("search", {"question": " "}, "the question is empty"),
+            ("search", {"question": QUESTION, "library": "../etc"}, "there is no library"),
+            ("ask", {"question": QUESTION, "library": "none"}, "there is no library"),
+            ("add", {"name": "x", "text": " "}, "has no text"),
+            ("search", {"question": QUESTION, "tokens": -1}, "greater than or equal to 1"),
+        ]:
+            result = await client.call_tool(tool, arguments)
+            assert result.is_error
+            assert said in result.content[0].text
+
+    talk(f"{server.address}/mcp", conversation)
+
+
+def test_the_token_stands_before_it(tmp_path: Path) -> None:
+    with serving(tmp_path, token="a-token-of-some-length") as served:
+        assert served.http.post("/mcp", headers={"authorization": ""}, json={}).status_code == 401
+
+
+def test_the_tools_over_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "allowed").mkdir()
+    (tmp_path / "allowed" / "voyage.md").write_text(VOYAGE)
+    (tmp_path / "secret.txt").write_text(ORCHARD)
+    (tmp_path / "allowed" / "link.txt").symlink_to(tmp_path / "secret.txt")
+    with chat_server() as model:
+        model.says("it.")
+        model.says("Eleven crowns.")
+        model.says(ANSWER)
+        model.says("correct")
+        command = ["-m", "seriatim", "mcp", "--model", model.url, "--embedder", "static"]
+        server = StdioServerParameters(
+            command=sys.executable,
+            args=[*command, "--allow", str(tmp_path / "allowed")],
+            env={**os.environ, "SERIATIM_HOME": str(tmp_path / "home")},
+        )
+
+        async def conversation(client: Client) -> None:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            assert names == {"list_libraries", "search", "ask", "add", "add_file"}
+            added = await client.call_tool("add_file", {"path": str(tmp_path / "allowed" / "voyage.md")})
+            assert added.structured_content == {"name": "voyage.md", "library": "default"}
+            for path in (
+                tmp_path / "secret.txt",
+                tmp_path / "allowed" / "link.txt",
+                "/etc/passwd",
+                "\0",
+                "~nobody-x/a",
+            ):
+                refused = await client.call_tool("add_file", {"path": str(path)})
+                assert refused.is_error
+                assert "none of the folders" in refused.content[0].text
+            answer = await client.call_tool("ask", {"question": QUESTION})
+            assert answer.structured_content["answer"].startswith(ANSWER[:-1])
+
+        talk(server, conversation)
