@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +20,16 @@ from tests.documents.making import pdf
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "sennet-water.md"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PATIENCE_MS = 30_000
 
 
@@ -44,13 +51,13 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-m", *self.command], cwd=ROOT, env=environment, text=True, stdout=subprocess.DEVNULL
         )
-        with httpx.Client(base_url=self.url, transport=httpx.HTTPTransport(retries=0)) as client:
+        with httpx.Client(base_url=self.url, timeout=2) as client:
             for _ in range(300):
                 assert self.process.poll() is None, "the server ended at once"
                 try:
-                    client.get("/api/health", timeout=2).raise_for_status()
+                    client.get("/api/health").raise_for_status()
                 except httpx.TransportError:
-                    _sleep()
+                    time.sleep(0.1)
                 else:
                     return
         raise AssertionError("the server did not start")
@@ -66,14 +73,8 @@ class Server:
         with httpx.Client(base_url=self.url, timeout=60) as client:
             (job,) = client.post(f"/api/libraries/{library}/documents", files={"files": (name, content)}).json()["jobs"]
             while (state := client.get(f"/api/jobs/{job['id']}").json())["state"] in ("waiting", "reading"):
-                _sleep()
+                time.sleep(0.1)
         assert state["state"] == "done", state
-
-
-def _sleep() -> None:
-    import time
-
-    time.sleep(0.1)
 
 
 def free_port() -> int:

@@ -1,6 +1,6 @@
 """A real server with a model that writes what its script says, word by word: `python -m …scripted_server HOME PORT`.
 
-The question decides: "slowly" in it makes the words come slowly, and a question with a word of `ANSWERS` has its own answer.
+The question decides: "slowly" in it makes the words come slowly, and one with a word of `ANSWERS` has its own answer.
 """
 
 import re
@@ -68,6 +68,11 @@ def _text(asked: str, prefix: str) -> str:
 
 if __name__ == "__main__":
     settings = Settings(
-        home=Path(sys.argv[1]), port=int(sys.argv[2]), model="scripted", embedder="static", open_model=lambda _: ScriptedModel(), stop_s=2
+        home=Path(sys.argv[1]),
+        port=int(sys.argv[2]),
+        model="scripted",
+        embedder="static",
+        open_model=lambda _: ScriptedModel(),
+        stop_s=2,
     )
     serve(settings, started=lambda address: print(address, flush=True))

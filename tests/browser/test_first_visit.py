@@ -19,9 +19,7 @@ The lamp burns whale oil, which the supply boat brings each March. In 1861 the b
 """
 
 
-def test_from_an_empty_page_to_a_citation_checked_in_the_source(
-    page: Any, tmp_path: Path, reader_path: Path
-) -> None:
+def test_from_an_empty_page_to_a_citation_checked_in_the_source(page: Any, tmp_path: Path, reader_path: Path) -> None:
     options = ("--no-browser", "--port", "{port}", "--model", str(reader_path), "--embedder", "static")
     with serving(tmp_path, "seriatim", "serve", *options) as server:
         page.goto(server.url)

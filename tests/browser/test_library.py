@@ -12,7 +12,8 @@ from tests.documents.making import pdf_of_an_image
 
 pytestmark = pytest.mark.browser
 
-LETTER = {"name": "letter.txt", "mimeType": "text/plain", "buffer": b"Mr Rooke had been a surveyor for twenty-six years."}
+TEXT = b"Mr Rooke had been a surveyor for twenty-six years."
+LETTER = {"name": "letter.txt", "mimeType": "text/plain", "buffer": TEXT}
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def test_files_are_dropped_anywhere(fresh: Any) -> None:
         const carried = new DataTransfer();
         carried.items.add(new File(["A dropped paper."], "dropped.txt", { type: "text/plain" }));
         const at = document.querySelector("#main");
-        const fire = (kind) => at.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
+        const how = { dataTransfer: carried, bubbles: true, cancelable: true };
+        const fire = (kind) => at.dispatchEvent(new DragEvent(kind, how));
         fire("dragenter");
         const shown = document.querySelector("#drop").textContent;
         fire("drop");
