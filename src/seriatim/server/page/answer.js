@@ -95,7 +95,7 @@ export function answerView(question, { find, open, again, removed }) {
     process.fold();
     drawStrip();
     citations.replaceChildren(...citationList(answer, (citation) => open(view, citation)));
-    ending.replaceChildren(...(answer.complete === false ? [cutOff()] : []), cost(answer), actions(answer, { removed }));
+    ending.replaceChildren(...remarks(answer), cost(answer), actions(answer, { removed }));
   }
 
   const on = {
@@ -191,8 +191,13 @@ function reading(passages, cited, open) {
   return el("details", { class: "reading" }, el("summary", {}, "Read the passages"), el("ol", {}, ...items));
 }
 
-function cutOff() {
-  return el("p", { class: "hint" }, "The model ran out of its budget before the answer was complete.");
+function remarks(answer) {
+  const said = [
+    answer.complete === false && "The model ran out of its budget before the answer was complete.",
+    answer.answered === false && "To look further, open “Reading” below: more tokens, or a thorough search. A larger model finds more, too.",
+    ...(answer.notes ?? []),
+  ];
+  return said.filter(Boolean).map((remark) => el("p", { class: "hint" }, remark));
 }
 
 function cost({ model, usage, timings }) {

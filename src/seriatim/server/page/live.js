@@ -30,7 +30,7 @@ export function watchHealth(back) {
   let away = false;
   const look = async () => {
     try {
-      await api.health();
+      if (!document.hidden || away) await api.health();
       if (away) {
         away = false;
         byId("banner").hidden = true;
