@@ -48,7 +48,8 @@ def test_thinking_is_open_while_it_comes_and_folded_once_the_answer_stands(page:
     opened(page, scripted)
     begin(page, "What wage did Mr Rooke pay slowly?")
 
-    page.wait_for_selector("details.process[open] .stretch.plan")
+    page.wait_for_selector("details.process[open] .stretch.thinking")
+    assert texts(page, ".process-body h4") == ["Plan", "Thinking"]
     page.wait_for_selector(".stage:has-text('Thinking')")
     assert page.get_attribute(".answer", "aria-busy") == "true"
     page.wait_for_selector(".clock:has-text('1 s')", state="attached")

@@ -70,7 +70,7 @@ def test_a_killed_server_is_told_of_and_the_page_goes_on_when_it_is_back(page: A
     page.wait_for_selector(".stretch.plan")
     mortal.kill()
 
-    page.wait_for_selector(".failed[role=alert]")
+    page.wait_for_selector(".failed[role=alert] >> text=in the middle of this answer")
     page.wait_for_selector("#banner:has-text('seriatim serve')")
     assert "Find" in page.inner_text(".stretch.plan")
     assert page.input_value("#question") == "What is read slowly?"

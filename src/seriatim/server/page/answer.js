@@ -121,9 +121,6 @@ export function answerView(question, { find, open, again, removed }) {
       finished(answer);
       announce(`The answer: ${excerpt(answer.answer, 400)}`);
     },
-    error({ message }) {
-      view.end(message);
-    },
   };
 
   view.begin = () => {

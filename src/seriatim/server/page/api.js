@@ -11,6 +11,8 @@ export class ApiError extends Error {
 
 const GONE = "Seriatim's server does not answer. Start it again with “seriatim serve”; this page will go on by itself.";
 
+const BROKEN = "The server stopped in the middle of this answer. What came is kept above; ask again once it is back.";
+
 async function request(path, { method = "GET", json, signal } = {}) {
   let response;
   try {
@@ -74,15 +76,21 @@ export function answers(library, { limit = 30, before } = {}) {
   return json(`answers?${query}`);
 }
 
-/** Asks, and yields the events of the answer as they come. Throws an ApiError where the stream breaks off. */
+/** Asks, and yields the events of the answer as they come, the answer last. Throws an ApiError where there is none. */
 export async function* ask(library, asked, signal) {
   const response = await request(inLibrary(library, "/ask"), { method: "POST", json: asked, signal });
+  let answered = false;
   try {
-    yield* events(response.body);
+    for await (const event of events(response.body)) {
+      if (event.event === "error") throw new ApiError(event.data.message, response.status);
+      answered ||= event.event === "answer";
+      yield event;
+    }
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ApiError(GONE, 0);
+    if (error instanceof ApiError || error.name === "AbortError") throw error;
+    throw new ApiError(BROKEN, 0);
   }
+  if (!answered) throw new ApiError(BROKEN, 0);
 }
 
 /** Sends files; `progress` gets the share sent, 0 to 1. (fetch reports no progress of what it sends.) */

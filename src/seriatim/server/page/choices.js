@@ -86,8 +86,7 @@ export function choices() {
 
 function cost(model) {
   if (!model.bytes) return "";
-  const here = `${bytes(model.bytes)} on disk, and about as much memory while it reads`;
-  return model.present ? here : `${bytes(model.bytes)} to fetch first: seriatim model pull ${model.name}`;
+  return model.present ? `${bytes(model.bytes)}, on this machine` : `${bytes(model.bytes)} to fetch first: seriatim model pull ${model.name}`;
 }
 
 function radio(name, value, words, hints, chosen, choose, disabled = false) {

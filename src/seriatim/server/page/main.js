@@ -161,22 +161,11 @@ async function ask(words) {
   question.busy(true);
   view.begin();
   view.element.scrollIntoView({ block: "start", behavior: "instant" });
-  let ended = false;
-  const end = (message) => {
-    if (!ended) view.end(message);
-    ended = true;
-  };
   try {
     const request = { question: words, ...chosen.value(), documents: documents.asked(), after };
-    for await (const event of api.ask(state.library, request, asking.signal)) {
-      if (event.event === "error") end(event.data.message);
-      else view.event(event);
-      ended ||= event.event === "answer";
-    }
-    end("The server stopped in the middle of this answer. What came is above; ask again once it is back.");
+    for await (const event of api.ask(state.library, request, asking.signal)) view.event(event);
   } catch (error) {
-    if (error.name === "AbortError") end("Stopped.");
-    else end(error.message);
+    view.end(error.name === "AbortError" ? "Stopped." : error.message);
   }
   if (state.asking !== asking) return; // another answer is shown by now
   state.asking = null;

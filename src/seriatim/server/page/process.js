@@ -27,6 +27,7 @@ export function processView() {
   }
 
   function append(kind, text) {
+    if (!stretches.has(kind) && !text.trim()) return; // line breaks between tags: nothing of its kind has come yet
     const at = stretch(kind);
     at.append(at.textContent ? text : text.trimStart());
   }
