@@ -58,13 +58,15 @@ async def checked(services: Services, question: Question, client: str) -> None:
 
 async def steps(services: Services, question: Question, client: str) -> AsyncGenerator[Place | Event, None]:
     """The steps of an answer; the last one is the `answer` event, whose `data` is the answer as it is kept: the
-    `ask --json` contract with `id`, `created`, `library` and `after`.
+    `ask --json` contract with `id`, `created`, `library` and `after`, and with `drafts`, which show what each
+    reflection changed.
 
     Closing the iterator cancels the generation. Raises `SeriatimError`.
     """
 
     def work(generator: Cancellable) -> Iterator[Event]:
         library = services.libraries.opened(question.library)
+        drafts: list[str] = []
         for step in answer(
             question.in_full,
             library,
@@ -75,9 +77,14 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             effort=question.effort,
             reflect=question.reflect,
         ):
+            if step.kind == "stage" and step.text == "draft":
+                drafts.append("")
+            elif step.kind == "draft":
+                drafts[-1] += step.text
             if step.kind == "answer":
                 # Kept before anybody hears of it: what was once shown is not lost.
-                whole = {**_public(step.data), "question": question.text, "notes": list(library.notes)}
+                more = {"question": question.text, "drafts": drafts, "notes": list(library.notes)}
+                whole = {**_public(step.data), **more}
                 yield replace(step, data=services.history.keep(question.library, whole, after=question.after))
             else:
                 yield step

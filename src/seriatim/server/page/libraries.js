@@ -1,0 +1,44 @@
+// Which library is asked; making and removing one.
+
+import * as api from "./api.js";
+import { ask } from "./dialog.js";
+import { byId, el } from "./dom.js";
+import { plural } from "./text.js";
+
+/** `choose(name)` is called when another library is chosen. */
+export function libraryChooser({ choose }) {
+  const select = byId("library");
+  let listed = [];
+
+  select.addEventListener("change", () => choose(select.value));
+  byId("library-new").addEventListener("click", async () => {
+    let made;
+    const act = async (name) => {
+      if (!/^[a-z0-9-]{1,64}$/.test(name)) throw new Error("A name has small letters, digits and hyphens, at most 64.");
+      await api.createLibrary(name);
+      made = name;
+    };
+    const text = "A library keeps documents that are asked together.";
+    if (await ask({ title: "New library", text, label: "Name", ok: "Make it", act })) choose(made);
+  });
+  byId("library-remove").addEventListener("click", async () => {
+    const name = select.value;
+    const size = listed.find((library) => library.name === name)?.documents ?? 0;
+    const text = `“${name}” holds ${plural(size, "document")}. They are removed for good.`;
+    const act = () => api.removeLibrary(name);
+    if (await ask({ title: "Remove this library?", text, ok: "Remove", act })) choose(null);
+  });
+
+  return {
+    async load() {
+      listed = await api.libraries();
+      return listed.map((library) => library.name);
+    },
+    show(name) {
+      select.replaceChildren(
+        ...listed.map((library) => el("option", { value: library.name, selected: library.name === name }, library.name)),
+      );
+      byId("library-remove").disabled = listed.length < 2;
+    },
+  };
+}

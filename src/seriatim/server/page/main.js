@@ -1,0 +1,305 @@
+// Puts the page together: what the address names is shown, and a question becomes an answer in its place.
+
+import { answerList } from "./answers.js";
+import { answerView } from "./answer.js";
+import * as api from "./api.js";
+import { choices } from "./choices.js";
+import { composer } from "./composer.js";
+import { documentList } from "./documents.js";
+import { byId, cover, el } from "./dom.js";
+import { libraryChooser } from "./libraries.js";
+import { announce, toast, watchHealth } from "./live.js";
+import { format, parse } from "./route.js";
+import { hideSource, showLost, showSource } from "./source.js";
+import { uploads } from "./uploads.js";
+import { hideWelcome, showWelcome } from "./welcome.js";
+
+const LIBRARY_KEY = "seriatim.library";
+const LONGEST_THREAD = 20;
+const state = { library: null, thread: [], asking: null, returnTo: null };
+const tabs = new BroadcastChannel("seriatim"); // other tabs learn what changed here
+
+const chosen = choices();
+const libraries = libraryChooser({ choose: (name) => leaveFor({ library: name }) });
+const documents = documentList({
+  open: (info) => go({ ...here(), source: { document: info.id, start: 0, end: 0 } }),
+  removed: () => documentsChanged(),
+});
+const answers = answerList();
+const question = composer({ ask, stop: () => state.asking?.abort(), unfollow: () => leaveFor({ library: state.library }) });
+const files = uploads({ library: () => state.library, added: (library) => library === state.library && documentsChanged() });
+
+// Where we are
+
+const shownAnswer = () => state.thread.findLast((view) => view.id)?.id ?? null;
+const here = () => (shownAnswer() && !state.asking ? { answer: shownAnswer() } : { library: state.library });
+
+function go(route) {
+  const hash = format(route);
+  if (hash === location.hash || (hash === "#/" && !location.hash)) show();
+  else location.hash = hash;
+}
+
+/** Go there, and stop what is being asked here. */
+function leaveFor(route) {
+  abandon();
+  go(route);
+}
+
+async function show() {
+  const route = parse(location.hash);
+  setSidebar(false);
+  chosen.close();
+  try {
+    await showLibrary(await libraryOf(route));
+    await showThread(route.answer);
+    await showRouteSource(route.source);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+async function libraryOf(route) {
+  const kept = route.answer && route.answer !== shownAnswer() ? await api.answer(route.answer) : null;
+  const names = await libraries.load();
+  const wanted = kept?.library ?? route.library ?? (route.answer ? state.library : null) ?? recalled();
+  if (route.library && !names.includes(route.library)) toast(`There is no library “${route.library}”.`);
+  return names.includes(wanted) ? wanted : (names[0] ?? null);
+}
+
+async function showLibrary(name) {
+  libraries.show(name);
+  byId("where").textContent = name ?? "";
+  if (!name) return;
+  const other = name !== state.library;
+  state.library = name;
+  remember(name);
+  byId("question-new").href = format({ library: name });
+  if (other) await Promise.all([documents.load(name), answers.load(name)]);
+}
+
+async function showThread(id) {
+  if (state.asking && !id) return;
+  if (id !== shownAnswer() || state.asking) {
+    abandon();
+    state.thread = id ? await keptThread(id) : [];
+    byId("thread").replaceChildren(...state.thread.map((view) => view.element));
+    byId("main").scrollTop = 0;
+    state.thread.at(-1)?.element.scrollIntoView({ block: "start", behavior: "instant" });
+  } else if (!id) {
+    state.thread = [];
+    byId("thread").replaceChildren();
+  }
+  settle();
+}
+
+/** The answer of that id and those it follows, first one first. */
+async function keptThread(id) {
+  const views = [];
+  for (let next = id; next && views.length < LONGEST_THREAD; ) {
+    const answer = await api.answer(next).catch((error) => {
+      if (!views.length) throw error;
+    });
+    if (!answer) break; // an earlier question that has been removed since
+    const view = viewOf(answer.question);
+    view.keep(answer);
+    views.unshift(view);
+    next = answer.after;
+  }
+  return views;
+}
+
+function settle() {
+  const last = state.thread.findLast((view) => view.id);
+  question.follows(last?.question ?? null);
+  answers.mark(last?.id ?? null);
+  document.title = last ? `${last.question} · Seriatim` : "Seriatim";
+  if (state.thread.length) hideWelcome();
+  else showWelcome(documents.all(), { choose: files.choose });
+}
+
+function failed(error) {
+  byId("thread").replaceChildren(
+    el("div", { class: "failed", role: "alert" }, el("p", {}, error.message), el("a", { class: "plain", href: "#/" }, "To the beginning")),
+  );
+  hideWelcome();
+}
+
+// Asking
+
+function viewOf(words) {
+  return answerView(words, {
+    find: documents.find,
+    open: openAt,
+    again: () => ask(words),
+    removed: () => {
+      tell("answers");
+      answers.load(state.library);
+      go({ library: state.library });
+    },
+  });
+}
+
+async function ask(words) {
+  if (state.asking) {
+    toast("One question at a time: stop this one first, or let it finish.");
+    return;
+  }
+  if (!documents.all().length) {
+    toast("Add a document first: the answer comes from your documents alone.");
+    byId("files-choose").focus();
+    return;
+  }
+  const after = shownAnswer();
+  const asking = new AbortController();
+  const view = viewOf(words);
+  state.thread = [...state.thread.filter((each) => each.id), view];
+  state.asking = asking;
+  byId("thread").replaceChildren(...state.thread.map((each) => each.element));
+  hideWelcome();
+  question.asked(words);
+  question.busy(true);
+  view.begin();
+  view.element.scrollIntoView({ block: "start", behavior: "instant" });
+  try {
+    const request = { question: words, ...chosen.value(), documents: documents.asked(), after };
+    for await (const event of api.ask(state.library, request, asking.signal)) view.event(event);
+  } catch (error) {
+    view.end(error.name === "AbortError" ? "Stopped." : error.message);
+  }
+  if (state.asking !== asking) return; // another answer is shown by now
+  state.asking = null;
+  question.busy(false);
+  if (view.id) answered(view);
+  else if (!byId("question").value) question.set(words);
+}
+
+function answered(view) {
+  question.answered();
+  history.pushState(null, "", format({ answer: view.id, source: parse(location.hash).source }));
+  settle();
+  answers.load(state.library).then(() => answers.mark(view.id));
+  tell("answers");
+}
+
+/** Something else is to be shown: what is being asked ends, and nobody waits for it. */
+function abandon() {
+  if (!state.asking) return;
+  state.asking.abort();
+  state.asking = null;
+  question.busy(false);
+  question.answered();
+}
+
+// The source beside the answer
+
+/** Open the source of a passage or citation of `view`. */
+function openAt(view, { document: name, document_id: id, start, end }) {
+  state.returnTo = document.activeElement;
+  if (documents.find(id)) go({ ...here(), source: { document: id, start, end } });
+  else {
+    const isHere = (each) => each.document_id === id && each.start <= start && start < each.end;
+    showLost({ name, passage: view.passages.find(isHere), close: closeSource });
+  }
+}
+
+async function showRouteSource(source) {
+  if (!source) {
+    hideSource();
+    return;
+  }
+  const info = documents.find(source.document);
+  if (!info) {
+    showLost({ name: "Removed document", close: closeSource });
+    return;
+  }
+  const isThis = (each) => each.document_id === info.id;
+  const holds = (view) => view.passages.some((each) => isThis(each) && each.start <= source.start && source.start < each.end);
+  const view = state.thread.findLast(holds);
+  await showSource({
+    library: state.library,
+    document: info,
+    range: source,
+    passages: view?.passages.filter(isThis) ?? [],
+    citations: view?.citations.filter(isThis) ?? [],
+    step: ({ start, end }) => go({ ...here(), source: { document: info.id, start, end } }),
+    close: closeSource,
+  });
+}
+
+function closeSource() {
+  if (parse(location.hash).source) go(here());
+  else hideSource();
+  if (state.returnTo?.isConnected) state.returnTo.focus();
+  else question.focus();
+}
+
+// What changed, here or in another tab
+
+async function documentsChanged() {
+  tell("documents");
+  await refresh("documents");
+}
+
+async function refresh(what) {
+  if (!state.library) return;
+  if (what === "answers") await answers.load(state.library);
+  else await documents.load(state.library);
+  if (what === "answers") answers.mark(shownAnswer());
+  if (!state.thread.length) settle();
+}
+
+const tell = (what) => tabs.postMessage({ what, library: state.library });
+tabs.addEventListener("message", ({ data }) => data.library === state.library && refresh(data.what).catch(() => {}));
+
+function recalled() {
+  try {
+    return localStorage.getItem(LIBRARY_KEY);
+  } catch {
+    return null;
+  }
+}
+
+function remember(name) {
+  try {
+    localStorage.setItem(LIBRARY_KEY, name);
+  } catch {
+    // storage is switched off: the first library is shown the next time
+  }
+}
+
+// The page's own controls
+
+function setSidebar(open) {
+  byId("panes").classList.toggle("with-sidebar", open);
+  byId("menu").setAttribute("aria-expanded", String(open));
+  cover();
+}
+
+byId("menu").addEventListener("click", () => setSidebar(!byId("panes").classList.contains("with-sidebar")));
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  question.focus();
+});
+byId("question-new").addEventListener("click", abandon);
+addEventListener("hashchange", show);
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || byId("dialog").open) return;
+  if (byId("panes").classList.contains("with-sidebar")) {
+    setSidebar(false);
+    byId("menu").focus();
+  } else if (!byId("source").hidden) closeSource();
+});
+
+async function start() {
+  watchHealth(() => (state.library && documents.all().length ? refresh("documents").catch(() => {}) : start()));
+  try {
+    chosen.models(await api.models());
+  } catch (error) {
+    announce(error.message);
+  }
+  await show();
+  if (!parse(location.hash).source && matchMedia("(min-width: 760px)").matches) question.focus();
+}
+
+start();

@@ -1,0 +1,101 @@
+// Files on their way into a library: chosen or dropped, sent, read in the background.
+
+import * as api from "./api.js";
+import { byId, el, icon } from "./dom.js";
+import { announce } from "./live.js";
+
+const EVERY_MS = 400;
+const ENDED = ["done", "failed", "cancelled"];
+
+/** `library()` names where files go; `added()` is called when one is readable. */
+export function uploads({ library, added }) {
+  const input = byId("files");
+  const drop = byId("drop");
+  let depth = 0; // dragenter and dragleave come for every element under the pointer
+
+  byId("files-choose").addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    add([...input.files]);
+    input.value = "";
+  });
+  addEventListener("dragenter", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    depth += 1;
+    drop.querySelector("p").textContent = `Drop to add to “${library()}”`;
+    drop.hidden = false;
+  });
+  addEventListener("dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    if (!depth) drop.hidden = true;
+  });
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    depth = 0;
+    drop.hidden = true;
+    add([...(event.dataTransfer?.files ?? [])]);
+  });
+
+  async function add(files) {
+    const into = library();
+    await Promise.all(files.map((file) => addOne(into, file)));
+  }
+
+  // A file a request: one that is refused does not take the others with it.
+  async function addOne(into, file) {
+    const line = progressLine(file.name);
+    byId("uploads").append(line.element);
+    try {
+      const sending = api.upload(into, [file], (share) => line.show(share < 1 ? "Sending" : "Waiting", share));
+      line.cancels(sending.cancel);
+      const [job] = await sending.jobs;
+      line.cancels(() => api.cancelJob(job.id).catch((error) => line.fail(error.message)));
+      await follow(job.id, line);
+      added(into);
+    } catch (error) {
+      if (error.name === "AbortError") line.element.remove();
+      else line.fail(error.message);
+    }
+  }
+
+  async function follow(id, line) {
+    for (;;) {
+      const job = await api.job(id);
+      if (job.state === "failed") throw new Error(job.error ?? "This file could not be read.");
+      if (job.state === "cancelled") throw new DOMException("cancelled", "AbortError");
+      if (ENDED.includes(job.state)) break;
+      line.show(job.state === "reading" ? "Reading" : "Waiting", job.total ? job.done / job.total : null);
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+    announce(`${line.name} is added.`);
+    line.element.remove();
+  }
+
+  return { choose: () => input.click() };
+}
+
+function progressLine(name) {
+  const bar = el("progress", { max: 1, "aria-label": `Adding ${name}` });
+  const state = el("span", { class: "hint" }, "Sending");
+  const button = el("button", { type: "button", class: "icon-button quiet" }, icon("close", `Cancel ${name}`));
+  const element = el("li", { class: "upload" }, el("span", { class: "name", title: name }, name), state, button, bar);
+  return {
+    name,
+    element,
+    show(words, share) {
+      state.textContent = words;
+      if (share === null) bar.removeAttribute("value");
+      else bar.value = share;
+    },
+    cancels: (act) => (button.onclick = act),
+    fail(message) {
+      bar.remove();
+      state.remove();
+      element.classList.add("failed");
+      element.append(el("p", { class: "error", role: "alert" }, message));
+      button.querySelector(".sr").textContent = `Dismiss ${name}`;
+      button.onclick = () => element.remove();
+    },
+  };
+}

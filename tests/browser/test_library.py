@@ -1,0 +1,110 @@
+"""Libraries and documents: dropping files in, what goes wrong with them, and removing them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.browser.conftest import Server
+from tests.browser.steps import texts
+from tests.documents.making import pdf_of_an_image
+
+pytestmark = pytest.mark.browser
+
+TEXT = b"Mr Rooke had been a surveyor for twenty-six years."
+LETTER = {"name": "letter.txt", "mimeType": "text/plain", "buffer": TEXT}
+
+
+@pytest.fixture
+def fresh(scripted: Server, page: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page at an empty library of the test's own."""
+    name = request.node.name.replace("_", "-")[:60]
+    httpx.post(f"{scripted.url}/api/libraries", json={"name": name}).raise_for_status()
+    page.goto(f"{scripted.url}/#/library/{name}")
+    page.wait_for_selector(".dropzone")
+    yield page
+    httpx.delete(f"{scripted.url}/api/libraries/{name}")
+
+
+def test_files_are_chosen_and_read_in_the_background(fresh: Any) -> None:
+    with fresh.expect_file_chooser() as chooser:
+        fresh.click(".dropzone")
+    chooser.value.set_files([LETTER, LETTER | {"name": "second.txt", "buffer": b"Another paper."}])
+
+    fresh.wait_for_selector("#documents >> text=letter.txt")
+    fresh.wait_for_selector("#documents >> text=second.txt")
+    fresh.wait_for_selector(".upload", state="detached")
+    assert fresh.inner_text(".welcome h1") == "What would you like to know?"
+
+
+def test_files_are_dropped_anywhere(fresh: Any) -> None:
+    drop = """() => {
+        const carried = new DataTransfer();
+        carried.items.add(new File(["A dropped paper."], "dropped.txt", { type: "text/plain" }));
+        const at = document.querySelector("#main");
+        const how = { dataTransfer: carried, bubbles: true, cancelable: true };
+        const fire = (kind) => at.dispatchEvent(new DragEvent(kind, how));
+        fire("dragenter");
+        const shown = document.querySelector("#drop").textContent;
+        fire("drop");
+        return shown;
+    }"""
+    assert "test-files-are-dropped" in fresh.evaluate(drop)
+    fresh.wait_for_selector("#documents >> text=dropped.txt")
+    assert fresh.is_hidden("#drop")
+
+
+def test_a_file_that_cannot_be_read_says_what_to_do_and_takes_no_other_with_it(fresh: Any) -> None:
+    scan = {"name": "scan.pdf", "mimeType": "application/pdf", "buffer": pdf_of_an_image()}
+    fresh.set_input_files("#files", [scan, LETTER])
+
+    fresh.wait_for_selector(".upload.failed [role=alert] >> text=OCR")
+    fresh.wait_for_selector("#documents >> text=letter.txt")
+    fresh.get_by_role("button", name="Dismiss scan.pdf").click()
+    assert fresh.locator(".upload").count() == 0
+
+
+def test_a_document_is_opened_and_removed(fresh: Any) -> None:
+    fresh.set_input_files("#files", LETTER)
+    fresh.click("#documents >> text=letter.txt")
+    fresh.wait_for_selector("#source .document-text:has-text('twenty-six')")
+    fresh.keyboard.press("Escape")
+    fresh.wait_for_selector("#source", state="hidden")
+    fresh.get_by_role("button", name="Remove letter.txt").click()
+    fresh.click("#dialog-cancel")
+    assert fresh.locator(".document").count() == 1
+    fresh.get_by_role("button", name="Remove letter.txt").click()
+    fresh.click("#dialog-ok")
+    fresh.wait_for_selector(".dropzone")
+
+
+def test_a_documents_text_is_never_markup(fresh: Any) -> None:
+    hostile = b"<img src=x onerror='document.title=1'> <script>document.title = 2</script> Mr Rooke, surveyor."
+    fresh.set_input_files("#files", LETTER | {"name": "<b>hostile<b>.txt", "buffer": hostile})
+    fresh.click("#documents button.document-name")
+    fresh.wait_for_selector("#source .document-text:has-text('<script>')")
+    assert fresh.locator("#source img, #source script, #documents b").count() == 0
+    assert fresh.title() == "Seriatim"
+
+
+def test_a_library_is_made_chosen_and_removed(page: Any, scripted: Server) -> None:
+    page.goto(scripted.url)
+    page.wait_for_selector(".document")
+    page.click("#library-new")
+    page.fill("#dialog-input", "No Such Name!")
+    page.press("#dialog-input", "Enter")
+    page.wait_for_selector("#dialog-error >> text=small letters")
+    page.fill("#dialog-input", "default")
+    page.press("#dialog-input", "Enter")
+    page.wait_for_selector("#dialog-error >> text=already")
+    page.fill("#dialog-input", "made-here")
+    page.press("#dialog-input", "Enter")
+
+    page.wait_for_selector(".dropzone")
+    assert page.input_value("#library") == "made-here"
+    assert page.url.endswith("#/library/made-here")
+    page.click("#library-remove")
+    page.click("#dialog-ok")
+    page.wait_for_selector(".document")
+    assert "made-here" not in texts(page, "#library option")

@@ -1,0 +1,128 @@
+"""What outlives a reload, another tab, and the server's death."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.browser.conftest import SAMPLE, Server, serving
+from tests.browser.steps import YEARS, answer_id, ask, begin, opened, texts
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that a test may kill."""
+    command = ("tests.browser.scripted_server", "{home}", "{port}")
+    with serving(tmp_path_factory.mktemp("mortal"), *command) as server:
+        server.add("sennet-water.md", SAMPLE.read_bytes())
+        yield server
+
+
+def test_a_reload_keeps_what_is_shown(page: Any, scripted: Server) -> None:
+    opened(page, scripted)
+    ask(page)
+    ask(page, "And what wage did he pay?")
+    page.click(".cite >> nth=0")
+    page.wait_for_selector("#source mark.here")
+    page.click("#theme")
+    page.click("#theme")
+    page.click("#reading-menu summary")
+    page.check("input[value='2048']")
+    page.fill("#question", "half a quest")
+    before = {name: texts(page, name) for name in (".question", ".output", ".reflection ins", ".source-steps")}
+    page.reload()
+
+    page.wait_for_selector("#source mark.here")
+    assert {name: texts(page, name) for name in before} == before
+    assert page.get_attribute("html", "data-theme") == "dark"
+    assert page.input_value("#question") == "half a quest"
+    assert page.is_checked("input[value='2048']")
+
+
+def test_a_reload_in_the_middle_gives_the_question_back(page: Any, scripted: Server) -> None:
+    opened(page, scripted)
+    begin(page, "What is read slowly?")
+    page.wait_for_selector(".stretch.plan")
+    page.reload()
+
+    page.wait_for_selector(".document")
+    assert page.input_value("#question") == "What is read slowly?"
+
+
+def test_back_closes_the_source_then_leaves_the_answer(page: Any, scripted: Server) -> None:
+    opened(page, scripted, "#/library/default")
+    ask(page)
+    page.click(".cite >> nth=0")
+    page.wait_for_selector("#source mark.here")
+    page.go_back()
+    page.wait_for_selector("#source", state="hidden")
+    assert page.inner_text(".question") == YEARS
+    page.go_back()
+    page.wait_for_selector(".welcome h1")
+
+
+def test_a_killed_server_is_told_of_and_the_page_goes_on_when_it_is_back(page: Any, mortal: Server) -> None:
+    opened(page, mortal)
+    begin(page, "What is read slowly?")
+    page.wait_for_selector(".stretch.plan")
+    mortal.kill()
+
+    page.wait_for_selector(".failed[role=alert] >> text=in the middle of this answer")
+    page.wait_for_selector("#banner:has-text('seriatim serve')")
+    assert "Find" in page.inner_text(".stretch.plan")
+    assert page.input_value("#question") == "What is read slowly?"
+    mortal.start()
+    page.wait_for_selector("#banner", state="hidden")
+    page.fill("#question", "")
+    page.click("text=Ask again")
+    page.wait_for_selector(".answer[aria-busy] .stretch.plan")
+
+
+def test_answers_and_documents_outlive_the_server(page: Any, mortal: Server) -> None:
+    opened(page, mortal)
+    ask(page)
+    link = page.url
+    mortal.kill()
+    mortal.start()
+    page.goto("about:blank")
+    page.goto(link)
+
+    page.wait_for_selector(".cite")
+    assert page.inner_text(".question") == YEARS
+
+
+def test_two_tabs_learn_of_each_other_and_keep_their_own_place(context: Any, scripted: Server) -> None:
+    one, two = context.new_page(), context.new_page()
+    opened(one, scripted)
+    opened(two, scripted, "#/library/papers")
+    ask(one)
+    assert two.input_value("#library") == "papers"
+    two.select_option("#library", "default")
+    ask(one, "And what wage in the other tab?")
+
+    two.wait_for_selector("#answers >> text=in the other tab")
+    assert two.locator(".answer").count() == 0
+    one.set_input_files("#files", {"name": "late.txt", "mimeType": "text/plain", "buffer": b"A late paper."})
+    two.wait_for_selector("#documents >> text=late.txt")
+
+
+def test_a_link_to_what_is_gone_says_so(page: Any, scripted: Server) -> None:
+    page.goto(f"{scripted.url}/#/answer/0123456789abcdef")
+    page.wait_for_selector(".failed[role=alert] >> text=no answer")
+    page.click("text=To the beginning")
+    page.wait_for_selector(".welcome h1")
+
+
+def test_an_answer_opens_in_its_own_library(page: Any, scripted: Server) -> None:
+    opened(page, scripted, "#/library/papers")
+    ask(page)
+    key = answer_id(page)
+    assert httpx.get(f"{scripted.url}/api/answers/{key}").json()["library"] == "papers"
+    opened(page, scripted)
+    page.goto(f"{scripted.url}/#/library/default")
+    page.goto(f"{scripted.url}/#/answer/{key}")
+    page.wait_for_selector(".cite")
+    assert page.input_value("#library") == "papers"
