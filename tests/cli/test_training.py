@@ -39,6 +39,22 @@ def test_texts_become_shards(folder: Path) -> None:
     )
 
 
+def test_what_cannot_be_read_stops_the_command_or_is_left_out(folder: Path) -> None:
+    with (folder / "text.jsonl").open("a") as file:
+        file.write("no JSON\n" * 12)
+    command = ("train", "data", "text.jsonl", "--out", "data", "--vocab", "300")
+    stopped = seriatim(*command, folder=folder)
+    assert (stopped.returncode, stopped.stderr.count("\n")) == (1, 1)
+    assert "line 61: not JSON" in stopped.stderr
+    assert not (folder / "data").exists()
+    done = seriatim(*command, "--skip-unreadable", "--json", folder=folder)
+    assert done.returncode == 0
+    told = json.loads(done.stdout)
+    assert (told["unreadable"], told["train"]["documents"]) == (12, 60)
+    assert done.stderr.count("left out: ") == 10
+    assert "left out 2 more: data/manifest.json names them" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [

@@ -11,6 +11,7 @@ from seriatim.cli.scope import JsonOption
 app = typer.Typer(help="Train OLMoE models.", no_args_is_help=True)
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The settings.", show_default=False)]
+_NAMED = 10
 RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="The run's folder.", show_default=False)]
 
 
@@ -31,12 +32,19 @@ def data(
     filtered: Annotated[
         bool, typer.Option("--filter/--no-filter", help="Drop documents that repeat themselves.")
     ] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Processes; one a core if not said.", show_default=False),
+    ] = None,
+    skip: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out, and name, what cannot be read.", show_default=False)
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Turn texts into token shards."""
     from itertools import chain
 
-    from seriatim.cli.printing import print_json
+    from seriatim.cli.printing import notice, print_json
     from seriatim.cli.progress import progress_bar
     from seriatim.errors import UsageError
     from seriatim.training.data import shards, sources
@@ -49,9 +57,16 @@ def data(
         if tokenizer is not None:
             made = vocabularies.existing(tokenizer)
         else:
-            texts = chain.from_iterable(sources.texts(file, field) for file in found)
+            texts = chain.from_iterable(sources.texts(file, field, skip=skip) for file in found)
             made = vocabularies.trained(texts, vocabulary or 0)
-        held = shards.write(found, out, made, field=field, validation=validation, filtered=filtered, progress=update)
+        held = shards.write(
+            found, out, made, field=field, validation=validation, filtered=filtered,
+            workers=workers or len(os.sched_getaffinity(0)), skip=skip, progress=update,
+        )  # fmt: skip
+    for reason in held.unreadable[:_NAMED]:
+        notice(f"left out: {reason}")
+    if len(held.unreadable) > _NAMED:
+        notice(f"left out {len(held.unreadable) - _NAMED} more: {out / shards.MANIFEST} names them")
     counts = {
         split: {
             "tokens": sum(shard.tokens for shard in held.shards if shard.split == split),
@@ -60,7 +75,7 @@ def data(
         for split in ("train", "validation")
     }
     if json:
-        print_json({"data": str(out), "vocabulary": held.vocabulary, **counts})
+        print_json({"data": str(out), "vocabulary": held.vocabulary, "unreadable": len(held.unreadable), **counts})
         return
     for split, count in counts.items():
         print(f"{split:10} {count['tokens']:>14,} tokens {count['documents']:>10,} documents")
