@@ -62,7 +62,7 @@ def _pretrain(
     held = checkpoints.newest(run)
     step = checkpoints.restore(held, model, optimizer) if held else 0
     last = min(steps or config.schedule.steps, config.schedule.steps)
-    metrics = Metrics(run, config, step) if among.first else None
+    metrics = Metrics(run, step, tensorboard=config.run.tensorboard, wandb=config.run.wandb) if among.first else None
     row: dict[str, Any] = {"loss": math.nan}
     clock = _Clock(last, progress)
     try:
