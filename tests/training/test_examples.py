@@ -130,7 +130,7 @@ def test_a_bad_preference_is_named_by_its_line(tmp_path: Path, row: Any, told: s
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="none.jsonl cannot be read"):
+    with pytest.raises(UsageError, match=r"none\.jsonl cannot be read"):
         examples.conversations(tmp_path / "none.jsonl", TOKENIZER, 500)
 
 

@@ -87,11 +87,11 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 def test_a_tuned_model_is_one_model_to_all_who_run_it(folder: Path, tmp_path: Path, lora: LoraSettings | None) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    config = replace(sft_config(folder), lora=lora)
+    config = replace(sft_config(folder, epochs=20, save_every=40), lora=lora)
     tuned = tune.sft(conversations(folder), config, tmp_path / "run")
     losses = [row["loss"] for row in read_metrics(tmp_path / "run")]
-    assert len(losses) == tuned.step == 6
-    assert losses[-1] < 0.8 * losses[0]
+    assert len(losses) == tuned.step == 40
+    assert losses[-1] < 0.3 * losses[0]
     written, file = export(tmp_path / "run", tmp_path / "tuned", gguf=True, kind="F32")
 
     ours, theirs = olmoe.load(written), AutoModelForCausalLM.from_pretrained(written).eval()
@@ -99,17 +99,22 @@ def test_a_tuned_model_is_one_model_to_all_who_run_it(folder: Path, tmp_path: Pa
     with torch.inference_mode():
         torch.testing.assert_close(ours.logits(ids), theirs(ids).logits, rtol=1e-4, atol=1e-4)
         assert (ours.logits(ids) - olmoe.load(folder / "start").logits(ids)).abs().max() > 0.1
-    [expected] = ours.generate([PROMPT], max_tokens=16, stop_ids=[])
+    asked = Tokenizer.from_folder(written).chat([examples.Turn("user", "Who signed lease 3?")])
+    [answer] = ours.generate([asked], max_tokens=16, stop_ids=[0])
+    said = [id for id in answer.token_ids if id]
+    assert 2 < len(said) < 16
     with llama(file) as cpp:
-        assert cpp.greedy(PROMPT, 16) == expected.token_ids
+        assert cpp.greedy(asked, len(said)) == said
+        likely = cpp.logprobs(asked + said)
+    assert max(likely, key=lambda id: likely[id]) == 0
 
     before, after = (json.loads((path / "config.json").read_text()) for path in (folder / "start", written))
     assert after["router_aux_loss_coef"] == before["router_aux_loss_coef"] == 0.01
-    messages = [{"role": "user", "content": "Who signed the lease?"}]
-    asked = AutoTokenizer.from_pretrained(written).apply_chat_template(
+    messages = [{"role": "user", "content": "Who signed lease 3?"}]
+    rendered = AutoTokenizer.from_pretrained(written).apply_chat_template(
         messages, add_generation_prompt=True, return_dict=True
     )["input_ids"]
-    assert asked == Tokenizer.from_folder(written).chat([examples.Turn("user", "Who signed the lease?")])
+    assert rendered == asked
 
 
 def test_low_rank_changes_are_merged_as_they_were_trained(folder: Path, tmp_path: Path) -> None:
@@ -124,18 +129,11 @@ def test_low_rank_changes_are_merged_as_they_were_trained(folder: Path, tmp_path
     assert changed == {name for name in before if "experts" in name}
     adapter = load_file(tuned.checkpoint / "adapter_model.safetensors")
     assert sum(tensor.numel() for tensor in adapter.values()) == tuned.trained == 8 * 4 * 2 * (64 + 64 + 32 + 64)
-    pairs = [
-        (adapter[name], adapter[name.replace("lora_A", "lora_B")])
-        for name in adapter
-        if "layers.1" in name
-        if "lora_A" in name
-    ]
-    down = next((a, b) for a, b in pairs if {a.shape[1], b.shape[0]} == {32, 64})
-    name = "model.layers.1.mlp.experts.down_proj"
-    a, b = down[0].reshape(8, 4, -1), down[1].reshape(-1, 4, 8)
-    delta = torch.einsum("ori,erj->eoj" if False else "ore,eri->eoi", b, a) * 8 / 4
-    found = after[name] - before[name]
-    torch.testing.assert_close(found, delta if delta.shape == found.shape else delta.mT, rtol=1e-4, atol=1e-5)
+    for name, place in (("gate_up_proj", "experts.base_layer"), ("down_proj", "experts")):
+        found = after[f"model.layers.1.mlp.experts.{name}"] - before[f"model.layers.1.mlp.experts.{name}"]
+        a, b = (adapter[f"base_model.model.model.layers.1.mlp.{place}.lora_{each}.weight"] for each in "AB")
+        added = torch.einsum("ore,eri->eoi", b.reshape(-1, 4, 8), a.reshape(8, 4, -1)) * 8 / 4
+        torch.testing.assert_close(found, added, rtol=1e-4, atol=1e-5)
 
 
 def test_the_loss_is_that_of_answers_alone_whatever_the_config_says_of_balancing(folder: Path, tmp_path: Path) -> None:
@@ -162,7 +160,9 @@ def test_preferences_are_learnt_against_the_model_at_the_start(
     steps = read_metrics(tmp_path / "run")
     assert steps[0]["loss"] == pytest.approx(log(2), abs=1e-6)
     chosen = [
-        log_likelihood(folder, [*row["prompt_ids"], *row["chosen_ids"]], slice(len(row["prompt_ids"]), None)).sum()
+        log_likelihood(
+            folder, [*row["prompt_ids"].tolist(), *row["chosen_ids"].tolist()], slice(len(row["prompt_ids"]), None)
+        ).sum()
         for row in rows
     ]
     assert steps[0]["logps/chosen"] == pytest.approx(float(torch.stack(chosen).mean()), rel=1e-4)
@@ -184,6 +184,7 @@ def test_a_run_in_two_parts_is_a_run_in_one(folder: Path, tmp_path: Path, lora: 
     assert tune.sft(rows, config, tmp_path / "two").loss == read_metrics(tmp_path / "one")[-1]["loss"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(folder: Path, tmp_path: Path) -> None:
     settings = (
         f'[model]\nstart = "{folder / "start"}"\n[data]\ntrain = "{folder / "sft.jsonl"}"\n'
@@ -195,7 +196,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(folder: Path, tmp_p
     job = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     while job.poll() is None and tune.newest(tmp_path / "run") is None:
         time.sleep(0.01)
-    assert job.poll() is None, job.stderr
+    assert job.poll() is None, job.communicate()[1]
     job.send_signal(signal.SIGKILL)
     job.communicate()
     held = tune.newest(tmp_path / "run")
@@ -252,7 +253,7 @@ def test_what_is_no_number_stops_the_run_before_it_is_kept(folder: Path, tmp_pat
 def test_a_damaged_checkpoint_is_told(folder: Path, tmp_path: Path) -> None:
     tuned = tune.sft(conversations(folder), sft_config(folder), tmp_path / "run", steps=2)
     (tuned.checkpoint / "optimizer.pt").write_bytes(b"nothing")
-    with pytest.raises(TrainingError, match=r"stopped after step 0: .*checkpoint-2"):
+    with pytest.raises(TrainingError, match=r"checkpoint-2 cannot be gone on from .*: remove it to go on before it"):
         tune.sft(conversations(folder), sft_config(folder), tmp_path / "run")
 
 

@@ -148,10 +148,10 @@ def _tune(settings: "SftConfig | DpoConfig", run: Path, steps: int | None, json:
 
     if not settings.data.train:
         raise UsageError("data.train is missing: name a file of examples")
+    tokenizer = Tokenizer.from_folder(settings.folder / settings.model.start)
     start_torch()
     from seriatim.training import tune
 
-    tokenizer = Tokenizer.from_folder(settings.folder / settings.model.start)
     read = examples.conversations if isinstance(settings, SftConfig) else examples.preferences
     found = {
         name: read(settings.folder / file, tokenizer, settings.data.max_length)

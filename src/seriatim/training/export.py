@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seriatim.errors import TrainingError
-from seriatim.olmoe.checkpoint import CONFIG_FILE, EMBEDDING, Checkpoint, Source
+from seriatim.olmoe.checkpoint import EMBEDDING, Checkpoint, Source
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.convert import to_gguf
 from seriatim.olmoe.gguf import GgufKind
@@ -32,7 +32,7 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class InMemory:
     """A model in memory as a source."""
 
     config: OlmoeConfig
@@ -87,18 +87,7 @@ def _tuned(run: Path, out: Path, progress: Progress | None) -> None:
             tokenizer.chat_template = CHAT_TEMPLATE
             tokenizer.write(folder)
 
-    source: Source = Checkpoint(newest) if began["lora"] is None else _merged(start, newest)
+    source = Checkpoint(newest) if began["lora"] is None else InMemory(stored.config, tune.merged(start, newest))
     write_checkpoint(
-        Exported(source, OlmoeConfig.from_file(start / CONFIG_FILE)), out, dtype=stored.dtype(EMBEDDING),
-        companions=beside, progress=progress,
-    )  # fmt: skip
-
-
-def _merged(start: Path, adapter: Path) -> Source:
-    """The weights of `start` with the changes in `adapter` added."""
-    from peft import PeftModel
-    from transformers import OlmoeForCausalLM
-
-    base = OlmoeForCausalLM.from_pretrained(start, dtype=torch.float32)
-    merged = PeftModel.from_pretrained(base, adapter).merge_and_unload(safe_merge=True)
-    return Merged(OlmoeConfig.from_file(start / CONFIG_FILE), dict(merged.state_dict()))
+        Exported(source, stored.config), out, dtype=stored.dtype(EMBEDDING), companions=beside, progress=progress
+    )

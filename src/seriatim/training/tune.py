@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from seriatim.errors import ModelError, SeriatimError, TrainingError, UsageError
 from seriatim.olmoe.checkpoint import Checkpoint
@@ -110,6 +111,13 @@ def newest(run: Path) -> Path | None:
     return max(filter(_is_whole, (run / CHECKPOINTS).glob("checkpoint-*")), key=_step, default=None)
 
 
+def merged(start: Path, adapter: Path) -> dict[str, Tensor]:
+    """The weights of the model `start` with the low-rank changes in the checkpoint `adapter` added."""
+    with _quiet():
+        changed = PeftModel.from_pretrained(_load(start), adapter).merge_and_unload(safe_merge=True)
+    return dict(changed.state_dict())
+
+
 def _tune(
     kind: Literal["sft", "dpo"],
     rows: Rows,
@@ -135,14 +143,18 @@ def _tune(
     try:
         with _quiet():
             transformers.set_seed(config.run.seed)
-            model = _adapted(_load(start), config.lora, shape)
+            # Of stacked experts, transformers' own resumption would silently load nothing.
+            model = _adapted(_load(start if held is None or config.lora else held), config.lora, shape)
             trainer = _trainer(config, model, start, run, _dataset(rows), held_out and _dataset(held_out), told)
             trainer.remove_callback(transformers.PrinterCallback)
             trainer.train(resume_from_checkpoint=str(held) if held else None)
     except (SeriatimError, OSError, RuntimeError, SafetensorError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        if held and not told.step:
+            raise TrainingError(f"{held} cannot be gone on from ({reason}): remove it to go on before it") from error
         good = newest(run)
         hint = f"the newest good checkpoint is {good}" if good else "no checkpoint was made yet"
-        raise TrainingError(f"stopped after step {told.step}: {error}; {hint}") from error
+        raise TrainingError(f"stopped after step {told.step}: {reason}; {hint}") from error
     finally:
         metrics.close()
     made = newest(run)
