@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from seriatim import olmoe
-from seriatim.errors import ModelError, TrainingError
+from seriatim.errors import ModelError, TrainingError, UsageError
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training import examples
@@ -271,6 +271,24 @@ def test_a_start_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere"):
         tune.sft([{"input_ids": [1, 2], "labels": [1, 2]}], config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_are_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="tuning runs in one process"):
+        tune.sft(conversations(folder), sft_config(folder), tmp_path / "run")
+
+
+@pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
+def test_computing_again_saves_memory_and_changes_no_loss(
+    folder: Path, tmp_path: Path, lora: LoraSettings | None
+) -> None:
+    plain = replace(sft_config(folder), lora=lora)
+    again = replace(plain, model=replace(plain.model, recompute=True))
+    losses = [
+        tune.sft(conversations(folder), each, tmp_path / str(n), steps=3).loss for n, each in enumerate((plain, again))
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_no_change_goes_unnoticed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ RUN/metrics.jsonl                a row a step
 import hashlib
 import json
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -127,6 +128,8 @@ def _tune(
     steps: int | None,
     progress: Progress | None,
 ) -> Tuned:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 or torch.cuda.device_count() > 1:
+        raise UsageError("tuning runs in one process on one GPU: start it plainly, with CUDA_VISIBLE_DEVICES=0")
     start = (config.folder / config.model.start).resolve()
     shape = Checkpoint(start).config
     columns = SFT_COLUMNS if kind == "sft" else DPO_COLUMNS
