@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from seriatim.olmoe.tokenizer import Tokenizer
+from seriatim.training.examples import Turn
 from tests.cli.terminal import seriatim
+from tests.olmoe.tiny import checkpoint
 from tests.training.test_loop import SETTINGS
 
 
@@ -37,6 +40,86 @@ def test_texts_become_shards(folder: Path) -> None:
     assert (
         "60 documents" in seriatim("train", "data", "text.jsonl", "--out", "b", "--vocab", "300", folder=folder).stdout
     )
+
+
+def test_what_cannot_be_read_stops_the_command_or_is_left_out(folder: Path) -> None:
+    with (folder / "text.jsonl").open("a") as file:
+        file.write("no JSON\n" * 12)
+    command = ("train", "data", "text.jsonl", "--out", "data", "--vocab", "300")
+    stopped = seriatim(*command, folder=folder)
+    assert (stopped.returncode, stopped.stderr.count("\n")) == (1, 1)
+    assert "line 61: not JSON" in stopped.stderr
+    assert not (folder / "data").exists()
+    done = seriatim(*command, "--skip-unreadable", "--json", folder=folder)
+    assert done.returncode == 0
+    told = json.loads(done.stdout)
+    assert (told["unreadable"], told["train"]["documents"]) == (12, 60)
+    assert done.stderr.count("left out: ") == 10
+    assert "left out 2 more: data/manifest.json names them" in done.stderr
+
+
+SFT = """
+[model]
+start = "start"
+[data]
+train = "sft.jsonl"
+[lora]
+rank = 2
+[run]
+epochs = 1
+batch_size = 2
+"""
+
+
+@pytest.fixture
+def examples(folder: Path) -> Path:
+    rows = [[("user", f"Who sold {n} barrels?"), ("assistant", "The Petrel.")] for n in (4, 5, 6, 70_000)]
+    messages = [[{"role": role, "content": text} for role, text in row] for row in rows]
+    (folder / "sft.jsonl").write_text("".join(json.dumps({"messages": each}) + "\n" for each in messages))
+    (folder / "sft.toml").write_text(SFT)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_model_is_tuned_and_made_into_a_file_for_llama_cpp(examples: Path) -> None:
+    pytest.importorskip("trl", reason="tuning needs TRL: pip install '.[tune]'")
+    checkpoint(examples / "start", num_hidden_layers=1)
+    length = len(Tokenizer.from_folder(examples / "start").chat([Turn("user", "Who sold 4 barrels?")])) + 12
+    (examples / "sft.toml").write_text(SFT.replace("[lora]", f"max_length = {length}\n[lora]"))
+    tuned = seriatim("train", "sft", "sft.toml", "--run", "run", "--json", folder=examples)
+    assert tuned.returncode == 0, tuned.stderr
+    told = json.loads(tuned.stdout)
+    assert (told["step"], told["examples"], told["too_long"]) == (2, 3, 1)
+    assert told["trained_parameters"] == 8 * 2 * (64 + 64 + 32 + 64)
+    assert f"seriatim: 1 examples of data.train are longer than {length} tokens: left out\n" in tuned.stderr
+    assert not [line for line in tuned.stderr.splitlines()[1:] if not line.startswith("seriatim: tuning")]
+    done = seriatim("train", "export", "run", "--out", "tuned", "--gguf", "--json", folder=examples)
+    assert done.returncode == 0
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("seriatim: exporting")]
+    assert json.loads(done.stdout)["written"] == ["tuned", "tuned.gguf"]
+    again = seriatim("train", "export", "run", "--out", "tuned", folder=examples)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert "exists already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "status", "told"),
+    [
+        (("sft", "sft.toml", "--run", "run"), ("rank", "rnak"), 2, "did you mean lora.rank?"),
+        (("dpo", "sft.toml", "--run", "run"), ("train =", "validation ="), 2, "held-out loss takes both"),
+        (("sft", "sft.toml", "--run", "run"), ('train = "sft.jsonl"', ""), 2, "data.train is missing"),
+        (("sft", "sft.toml", "--run", "run"), ("[data]", "[data]"), 1, "start holds no config.json"),
+        (("export", "nowhere", "--out", "tuned"), ("[data]", "[data]"), 1, "nowhere holds no checkpoint"),
+    ],
+)
+def test_what_cannot_be_tuned_is_told_in_one_line(
+    examples: Path, arguments: tuple[str, ...], change: tuple[str, str], status: int, told: str
+) -> None:
+    (examples / "sft.toml").write_text(SFT.replace(*change))
+    done = seriatim("train", *arguments, folder=examples)
+    assert told in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (status, 1)
+    assert not (examples / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`seriatim train`: data, pretraining, what a run would take elsewhere."""
+"""`seriatim train`: data, pretraining, tuning, models of runs."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,12 @@ import typer
 
 from seriatim.cli.reflecting import mine, reflect, show
 from seriatim.cli.scope import JsonOption
+from seriatim.cli.studying import plan, routing
+from seriatim.cli.tuning import ConfigArgument, RunOption, StepsOption, dpo, export, sft
 
 app = typer.Typer(help="Train OLMoE models.", no_args_is_help=True)
 
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The settings.", show_default=False)]
-RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="The run's folder.", show_default=False)]
+_NAMED = 10  # files that are named where many cannot be read
 
 
 @app.command()
@@ -32,12 +33,19 @@ def data(
     filtered: Annotated[
         bool, typer.Option("--filter/--no-filter", help="Drop documents that repeat themselves.")
     ] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Processes; one a core if not said.", show_default=False),
+    ] = None,
+    skip: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out, and name, what cannot be read.", show_default=False)
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Turn texts into token shards."""
     from itertools import chain
 
-    from seriatim.cli.printing import print_json
+    from seriatim.cli.printing import notice, print_json
     from seriatim.cli.progress import progress_bar
     from seriatim.errors import UsageError
     from seriatim.training.data import shards, sources
@@ -50,9 +58,16 @@ def data(
         if tokenizer is not None:
             made = vocabularies.existing(tokenizer)
         else:
-            texts = chain.from_iterable(sources.texts(file, field) for file in found)
+            texts = chain.from_iterable(sources.texts(file, field, skip=skip) for file in found)
             made = vocabularies.trained(texts, vocabulary or 0)
-        held = shards.write(found, out, made, field=field, validation=validation, filtered=filtered, progress=update)
+        held = shards.write(
+            found, out, made, field=field, validation=validation, filtered=filtered,
+            workers=workers or len(os.sched_getaffinity(0)), skip=skip, progress=update,
+        )  # fmt: skip
+    for reason in held.unreadable[:_NAMED]:
+        notice(f"left out: {reason}")
+    if len(held.unreadable) > _NAMED:
+        notice(f"left out {len(held.unreadable) - _NAMED} more: {out / shards.MANIFEST} names them")
     counts = {
         split: {
             "tokens": sum(shard.tokens for shard in held.shards if shard.split == split),
@@ -61,7 +76,7 @@ def data(
         for split in ("train", "validation")
     }
     if json:
-        print_json({"data": str(out), "vocabulary": held.vocabulary, **counts})
+        print_json({"data": str(out), "vocabulary": held.vocabulary, "unreadable": len(held.unreadable), **counts})
         return
     for split, count in counts.items():
         print(f"{split:10} {count['tokens']:>14,} tokens {count['documents']:>10,} documents")
@@ -71,9 +86,7 @@ def data(
 def pretrain(
     config: ConfigArgument,
     run: RunOption,
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", min=1, help="Stop at step N.", show_default=False)
-    ] = None,
+    steps: StepsOption = None,
     expert_parallel: Annotated[
         int,
         typer.Option("--expert-parallel", metavar="P", min=1, help="So many processes share the experts (torchrun)."),
@@ -105,115 +118,5 @@ def pretrain(
         print(f"step {trained.step:,}, loss {trained.loss:.4f}: {run / 'last'}")
 
 
-@app.command()
-def plan(
-    config: ConfigArgument,
-    gpus: Annotated[int, typer.Option("--gpus", metavar="N", min=1, help="So many processors.")] = 1,
-    hardware: Annotated[str, typer.Option("--hardware", metavar="NAME", help="h100 or a100.")] = "h100",
-    expert_parallel: Annotated[
-        int, typer.Option("--expert-parallel", metavar="P", min=1, help="So many processes share the experts.")
-    ] = 1,
-    json: JsonOption = False,
-) -> None:
-    """Tell what a run would take: memory, tokens a second, bytes on the wire, days."""
-    from dataclasses import asdict
-
-    from seriatim.cli.printing import print_json
-    from seriatim.errors import UsageError
-    from seriatim.training.config import model_config, read_config
-    from seriatim.training.plan import HARDWARE, estimate
-
-    settings = read_config(config)
-    vocabulary = settings.model.vocab_size or settings.data.vocab_size
-    if not vocabulary:
-        raise UsageError(f"{config} does not say how many ids the vocabulary has: set model.vocab_size")
-    if hardware not in HARDWARE:
-        raise UsageError(f"{hardware} is no hardware that is known; known are {', '.join(HARDWARE)}")
-    model = model_config(settings.model, settings.data.sequence_length, vocabulary, 0, None)
-    takes = estimate(model, settings, gpus, HARDWARE[hardware], expert_parallel)
-    if json:
-        print_json(asdict(takes) | {"memory_bytes": takes.memory_bytes, "hardware": hardware})
-        return
-    step = takes.products_s + takes.memory_s + takes.wire_s
-    fits = "" if takes.memory_bytes < HARDWARE[hardware].memory_bytes else ": more than there is"
-    for name, told in (
-        ("parameters", f"{takes.parameters:,}, of which a token uses {takes.active_parameters:,}"),
-        ("memory a GPU", f"{takes.memory_bytes / 1e9:.1f} GB{fits} (weights, gradients, moments "
-         f"{takes.state_bytes / 1e9:.1f}, gathered {takes.gathered_bytes / 1e9:.1f}, "
-         f"activations {takes.activation_bytes / 1e9:.1f})"),
-        ("a step", f"{step:.3f} s (products {takes.products_s:.3f}, memory {takes.memory_s:.3f}, "
-         f"wire {takes.wire_s:.3f})"),
-        ("on the wire", f"{takes.wire_bytes / 1e9:.1f} GB a GPU and step"),
-        ("speed", f"{takes.tokens_per_s:,.0f} tokens/s a GPU, {takes.tokens_per_s * gpus:,.0f} in all"),
-        ("time", f"{takes.days:,.1f} days"),
-    ):  # fmt: skip
-        print(f"{name:14}{told}")
-
-
-@app.command()
-def routing(
-    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="A model's folder or name.")],
-    texts: Annotated[list[str], typer.Argument(metavar="[DOMAIN=]FILE…", help="What it reads, a domain each.")],
-    against: Annotated[
-        Path | None,
-        typer.Option("--against", metavar="DIR", help="An earlier checkpoint: saturation.", show_default=False),
-    ] = None,
-    tokens: Annotated[int, typer.Option("--tokens", metavar="N", min=1, help="At most so many of a domain.")] = 16_384,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write routing.json and plots.", show_default=False)
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """How a model uses its experts: load, co-activation, domains, vocabulary, saturation."""
-    from json import dumps
-
-    from seriatim.cli.printing import print_json
-    from seriatim.cli.progress import progress_bar
-    from seriatim.models.olmoe import start_torch
-    from seriatim.models.opening import reader_path
-
-    domains = _domains(texts)
-    start_torch()
-    from seriatim.training import routing_plots, routing_study
-
-    with progress_bar("Routing") as update:
-        found = routing_study.study(
-            reader_path(checkpoint, fetch=False), domains, tokens=tokens, against=against, progress=update
-        )
-    if out is not None:
-        routing_plots.draw(found, out)
-        (out / "routing.json").write_text(dumps(found) + "\n", encoding="utf-8")
-    if json:
-        print_json(found)
-        return
-    saturation = found.get("saturation", [])
-    even = 1 / found["experts"]
-    print("layer  fullest expert  idle  token decides its expert" + ("  saturation" if saturation else ""))
-    for layer, shares in enumerate(found["load"]):
-        decided = found["vocabulary_specialisation"][layer]["read"]
-        line = f"{layer + 1:>5}  {max(shares) / even:>13.2f}x  {sum(share == 0 for share in shares):>4}"
-        line += f"  {'too few tokens' if decided is None else f'{decided:.0%}':>24}"
-        print(line + (f"  {saturation[layer]:>10.0%}" if saturation else ""))
-    if out is not None:
-        print(f"{out} holds the plots and routing.json")
-
-
-def _domains(texts: list[str]) -> dict[str, str]:
-    """The texts by domain; a file without a name is called by its own."""
-    from seriatim.errors import UsageError
-    from seriatim.training.data import sources
-
-    found: dict[str, str] = {}
-    for each in texts:
-        name, mark, path = each.partition("=")
-        if not mark or Path(each).exists():
-            name, path = Path(each).stem, each
-        if name in found:
-            raise UsageError(f"two texts are called {name}: name them, as in other={path}")
-        found[name] = "\n\n".join(text for file in sources.files([path]) for text in sources.texts(file))
-    return found
-
-
-app.command()(show)
-app.command()(mine)
-app.command()(reflect)
+for command in (sft, dpo, export, show, mine, reflect, plan, routing):
+    app.command()(command)

@@ -113,7 +113,7 @@ class Tokenizer:
         plain = [text.encode("utf-8", "replace").decode() for text in texts]
         normalizer = self._tokenizer.normalizer
         normal = [normalizer.normalize_str(text) if normalizer else text for text in plain]
-        encodings = self._tokenizer.encode_batch(normal, add_special_tokens=False)
+        encodings = self._tokenizer.encode_batch_fast(normal, add_special_tokens=False)  # without offsets
         return [
             self.encode(text) if self._marks.search(text) else encoding.ids
             for text, encoding in zip(normal, encodings, strict=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from seriatim.errors import UsageError
@@ -118,7 +119,7 @@ class Recipe:
     folder: Path = field(default=Path(), compare=False)
 
     def __post_init__(self) -> None:
-        for name, value, low in (
+        at_least(
             ("schedule.steps", self.schedule.steps, 1),
             ("run.batch_size", self.run.batch_size, 1),
             ("run.accumulate", self.run.accumulate, 1),
@@ -126,13 +127,8 @@ class Recipe:
             ("run.keep", self.run.keep, 1),
             ("optimizer.eps", self.optimizer.eps, 0),
             ("optimizer.learning_rate", self.optimizer.learning_rate, 0),
-        ):
-            if value < low:
-                raise UsageError(f"{name} = {value} must be at least {low}")
-        if self.run.batch_size % self.run.accumulate:
-            raise UsageError(
-                f"run.accumulate = {self.run.accumulate} must divide run.batch_size = {self.run.batch_size}"
-            )
+        )
+        divides(self.run.accumulate, self.run.batch_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,19 +139,31 @@ class TrainConfig(Recipe):
 
     def __post_init__(self) -> None:
         Recipe.__post_init__(self)
-        if self.data.sequence_length < 2:
-            raise UsageError(f"data.sequence_length = {self.data.sequence_length} must be at least 2")
+        at_least(("data.sequence_length", self.data.sequence_length, 2))
         if bool(self.data.shards) == bool(self.data.sources):
             raise UsageError("the data are either data.shards, a folder of token shards, or data.sources, to make some")
 
 
+def at_least(*limits: tuple[str, float, float]) -> None:
+    """Raises `UsageError` for the first of (name, value, least) whose value is less."""
+    for name, value, low in limits:
+        if value < low:
+            raise UsageError(f"{name} = {value} must be at least {low}")
+
+
+def divides(accumulate: int, batch_size: int) -> None:
+    """Raises `UsageError` where a batch cannot be cut into as many parts."""
+    if batch_size % accumulate:
+        raise UsageError(f"run.accumulate = {accumulate} must divide run.batch_size = {batch_size}")
+
+
 def read_config(path: Path) -> TrainConfig:
-    """The settings of a pretraining run, see `read_settings`."""
+    """The settings of pretraining in a TOML file. Raises `UsageError` as `read_settings` does."""
     return read_settings(path, TrainConfig)
 
 
 def read_settings(path: Path, kind: type[T]) -> T:
-    """The settings in a TOML file, as the dataclass `kind`, whose `folder` is where the file stands.
+    """The settings in a TOML file, of a dataclass that has a table in each field, and the file's `folder`.
 
     Raises `UsageError`, naming the key, for what is no such file or has a key or value that is none.
     """
@@ -213,6 +221,8 @@ def _table(kind: type[T], table: Mapping[str, Any], where: str, given: Mapping[s
 
 
 def _value(kind: Any, value: Any, name: str) -> Any:
+    if isinstance(kind, UnionType):  # a table that may be left out
+        kind = next(each for each in get_args(kind) if each is not NoneType)
     if is_dataclass(kind):
         if not isinstance(value, dict):
             raise UsageError(f"{name} must be a table: [{name}]")

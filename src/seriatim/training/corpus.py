@@ -44,7 +44,7 @@ def corpus(config: TrainConfig, run: Path, among: Processes, progress: Progress 
     held = shards.opened(folder)
     batches = Batches(
         held.tokens("train"), length=settings.sequence_length, batch=config.run.batch_size, seed=config.run.seed,
-        rank=among.rank, ranks=among.count,
+        rank=among.rank, ranks=among.count, document_ends=held.ends("train"),
     )  # fmt: skip
     return Corpus(
         batches, tuple(_held_out(held, config)), settings.sequence_length, folder, held.vocabulary, held.eos_id,

@@ -87,7 +87,8 @@ def train(
     row: dict[str, Any] = {"loss": math.nan}
     clock = _Clock(last, progress)
     try:
-        metrics = Metrics(run, config, step) if among.first else None
+        if among.first:
+            metrics = Metrics(run, step, tensorboard=config.run.tensorboard, wandb=config.run.wandb)
         while step < last:
             row = _step(model, optimizer, config, data, among, step)
             step += 1

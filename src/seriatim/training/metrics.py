@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from seriatim.errors import UsageError
-from seriatim.training.config import Recipe
 
 FILE = "metrics.jsonl"
 
@@ -13,10 +12,10 @@ FILE = "metrics.jsonl"
 class Metrics:
     """Writes rows of a run's metrics. Rows at or after `step`, which a stopped run left, are taken out first."""
 
-    def __init__(self, run: Path, config: Recipe, step: int) -> None:
+    def __init__(self, run: Path, step: int, *, tensorboard: bool = False, wandb: str = "") -> None:
         self._file: TextIO = _reopened(run / FILE, step)
-        self._tensorboard = _tensorboard(run) if config.run.tensorboard else None
-        self._wandb = _wandb(run, config) if config.run.wandb else None
+        self._tensorboard = _tensorboard(run) if tensorboard else None
+        self._wandb = _wandb(run, wandb) if wandb else None
 
     def write(self, row: dict[str, Any]) -> None:
         """Add the row of a step; lists stay in the file alone."""
@@ -62,9 +61,9 @@ def _tensorboard(run: Path) -> Any:
     return SummaryWriter(str(run / "tensorboard"))
 
 
-def _wandb(run: Path, config: Recipe) -> Any:
+def _wandb(run: Path, project: str) -> Any:
     try:
         import wandb
     except ImportError as error:
         raise UsageError("run.wandb needs the package wandb: pip install wandb") from error
-    return wandb.init(project=config.run.wandb, name=run.name, dir=str(run), resume="allow", id=run.name)
+    return wandb.init(project=project, name=run.name, dir=str(run), resume="allow", id=run.name)

@@ -55,3 +55,21 @@ def test_a_batch_that_cannot_be_shared_is_told() -> None:
 def test_a_stream_too_short_is_told() -> None:
     with pytest.raises(TrainingError, match="4 tokens make no sequence of 9"):
         Batches(streams([4]), length=8, batch=1, seed=0)
+
+
+@given(lengths, st.integers(1, 7), st.integers(0, 9), st.data())
+def test_each_token_has_the_number_of_its_document(
+    sizes: list[int], length: int, step: int, data: st.DataObject
+) -> None:
+    """Ids are their own places in the stream, so each tells which document it should be of."""
+    ends = [np.array(sorted({size, *data.draw(st.sets(st.integers(1, size), max_size=4))})) for size in sizes]
+    first = np.cumsum([0, *sizes])
+    whole = np.concatenate([start + each for start, each in zip(first[:-1], ends, strict=True)])
+    batches = Batches(streams(sizes), length=length, batch=2, seed=1, document_ends=ends)
+    expected = [[sum(int(end) <= token for end in whole) for token in row] for row in batches.at(step).tolist()]
+    assert batches.document_ids(step).tolist() == expected
+
+
+def test_batches_that_do_not_know_where_documents_end_say_so() -> None:
+    with pytest.raises(TrainingError, match="do not know where documents end"):
+        Batches(streams([40]), length=3, batch=1, seed=0).document_ids(0)

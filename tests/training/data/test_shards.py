@@ -36,6 +36,8 @@ def test_documents_stand_one_after_another_each_ended(tmp_path: Path, rows: Path
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
     assert manifest["documents"] == 3
     assert manifest["sources"][0]["file"] == str(rows)
+    [ends] = held.ends("train")
+    assert [tokenizer.decode(part.tolist()) for part in np.split(ids, ends.astype(int))[:-1]] == TEXTS
     assert shards.opened(tmp_path / "data", verify=True) == held
 
 
@@ -77,6 +79,8 @@ def test_many_shards_read_as_one_stream(
     held = shards.write([rows], tmp_path / "many", tokenizer)
     assert len(held.tokens("train")) > 1
     assert (np.concatenate(held.tokens("train")) == whole).all()
+    for ids, ends in zip(held.tokens("train"), held.ends("train"), strict=True):
+        assert ends.tolist() == (np.flatnonzero(ids == held.eos_id) + 1).tolist()
 
 
 def test_lost_and_changed_files_are_named(tmp_path: Path, rows: Path, tokenizer: Tokenizer) -> None:
@@ -95,6 +99,28 @@ def test_lost_and_changed_files_are_named(tmp_path: Path, rows: Path, tokenizer:
     file.unlink()
     with pytest.raises(TrainingError, match=r"train-00000\.bin is gone"):
         shards.opened(tmp_path / "data")
+    file.write_bytes(data)
+    (tmp_path / "data" / "train-00000.ends").write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"train-00000\.ends is not as it was written"):
+        shards.opened(tmp_path / "data")
+
+
+def test_what_cannot_be_read_is_left_out_and_named_where_that_is_asked(
+    tmp_path: Path, rows: Path, tokenizer: Tokenizer
+) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
+    rows.write_text(rows.read_text() + '{"text": 3}\n' + json.dumps({"text": "The last."}))
+    files = [rows, tmp_path / "empty.txt", tmp_path / "bad.parquet"]
+    held = shards.write(files, tmp_path / "data", tokenizer, skip=True)
+    [ids] = held.tokens("train")
+    assert tokenizer.decode(ids.tolist()) == "".join([*TEXTS, "The last."])
+    assert len(held.unreadable) == 3
+    assert all(any(file.name in reason for reason in held.unreadable) for file in files)
+    for alone in files:
+        with pytest.raises((TrainingError, DocumentError), match=alone.name):
+            shards.write([alone], tmp_path / "none", tokenizer)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(("line", "told"), [("{", "line 2: not JSON"), ('{"body": "x"}', "line 2: no text in 'text'")])
@@ -106,8 +132,15 @@ def test_a_row_that_is_none_is_named(tmp_path: Path, rows: Path, tokenizer: Toke
 
 
 def test_parquet_columns(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     from pyarrow import parquet
+
+    table = pyarrow.table({"body": [*TEXTS, None]})
+    parquet.write_table(table, tmp_path / "groups.parquet", row_group_size=2)
+    assert len(sources.parts(tmp_path / "groups.parquet")) == 2
+    assert list(sources.texts(tmp_path / "groups.parquet", "body", skip=True)) == TEXTS
+    with pytest.raises(TrainingError, match="row 4: no text in 'body'"):
+        list(sources.texts(tmp_path / "groups.parquet", "body"))
 
     parquet.write_table(pyarrow.table({"body": TEXTS}), tmp_path / "a.parquet")
     assert list(sources.texts(tmp_path / "a.parquet", "body")) == TEXTS

@@ -3,7 +3,7 @@
 Shapes: B sequences, T tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -56,14 +56,24 @@ class Batches:
 
     Documents stand one after another in the stream; a sequence may hold parts of several. Each of `ranks` processes
     takes its own stretch of a batch, so that the whole batch of a step is the same for any number of them, and one
-    process that accumulates as many parts reads the same parts. Raises `TrainingError` for a stream that is too short
-    for one sequence, and for a batch that cannot be shared evenly.
+    process that accumulates as many parts reads the same parts. `document_ends` say where in each stream documents end
+    (see `Shards.ends`), for who asks whose a token is. Raises `TrainingError` for a stream that is too short for one
+    sequence, and for a batch that cannot be shared evenly.
     """
 
     def __init__(
-        self, streams: Sequence[NDArray[Any]], *, length: int, batch: int, seed: int, rank: int = 0, ranks: int = 1
+        self,
+        streams: Sequence[NDArray[Any]],
+        *,
+        length: int,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        document_ends: Sequence[NDArray[Any]] | None = None,
     ) -> None:
         self._streams, self._length, self._batch, self._seed = list(streams), length, batch, seed
+        self._document_ends = document_ends
         if batch % ranks:
             raise TrainingError(f"a batch of {batch} sequences cannot be shared by {ranks} processes")
         self._share = range(rank * batch // ranks, (rank + 1) * batch // ranks)
@@ -78,7 +88,15 @@ class Batches:
 
     def at(self, step: int) -> NDArray[np.int32]:
         """This rank's part of the batch of `step` (from 0), [B / ranks, T + 1]."""
-        return np.stack([self._sequence(step * self._batch + place) for place in self._share])
+        return np.stack([self._read(index) for index in self._indices(step)])
+
+    def document_ids(self, step: int) -> NDArray[np.int64]:
+        """Of each token of `at(step)` the number of its document among all of the streams, [B / ranks, T + 1]: two
+        tokens of a sequence are of one document where the numbers are equal. The end of a text belongs to it."""
+        if self._document_ends is None:
+            raise TrainingError("these batches do not know where documents end: give document_ends")
+        before = np.cumsum([0, *map(len, self._document_ends)])
+        return np.stack([self._documents(index, before) for index in self._indices(step)])
 
     def in_order(self) -> "list[NDArray[np.int32]]":
         """All sequences in the order of the stream, in batches; the last batch may be smaller."""
@@ -88,20 +106,34 @@ class Batches:
             for start in starts
         ]
 
-    def _sequence(self, place: int) -> NDArray[np.int32]:
-        epoch, within = divmod(place, self.sequences)
-        return self._read(int(self._order(epoch)[within]))
+    def _indices(self, step: int) -> Iterator[int]:
+        """Which sequences of the stream this rank's part of a batch is."""
+        for place in self._share:
+            epoch, within = divmod(step * self._batch + place, self.sequences)
+            yield int(self._order(epoch)[within])
 
     def _permutation(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng([self._seed, epoch]).permutation(self.sequences)
 
     def _read(self, index: int) -> NDArray[np.int32]:
+        parts = [self._streams[shard][start:end] for shard, start, end in self._stretches(index)]
+        return np.concatenate(parts).astype(np.int32)
+
+    def _documents(self, index: int, before: NDArray[np.int64]) -> NDArray[np.int64]:
+        assert self._document_ends is not None
+        parts = [
+            before[shard] + np.searchsorted(self._document_ends[shard], np.arange(start, end), side="right")
+            for shard, start, end in self._stretches(index)
+        ]
+        return np.concatenate(parts)
+
+    def _stretches(self, index: int) -> Iterator[tuple[int, int, int]]:
+        """The streams that a sequence stands in, and from where to where in each."""
         start, wanted = index * self._length, self._length + 1
         shard = int(np.searchsorted(self._ends, start, side="right"))
-        parts: list[NDArray[Any]] = []
         while wanted:
-            begins = int(self._ends[shard]) - len(self._streams[shard])
-            part = self._streams[shard][start - begins : start - begins + wanted]
-            parts.append(part)
-            start, wanted, shard = start + len(part), wanted - len(part), shard + 1
-        return np.concatenate(parts).astype(np.int32)
+            size = len(self._streams[shard])
+            begin = start - (int(self._ends[shard]) - size)
+            end = min(begin + wanted, size)
+            yield shard, begin, end
+            start, wanted, shard = start + end - begin, wanted - (end - begin), shard + 1

@@ -9,8 +9,9 @@ LONGEST, TIMES = 13, 32
 def repeats(tokens: NDArray[np.int64], *, longest: int = LONGEST, times: int = TIMES) -> bool:
     """Whether an n-gram of 1 to `longest` tokens stands at least `times` times in a row.
 
-    arXiv 2409.02060, appendix B: documents with 32 or more repeated n-grams of 1 to 13 tokens are dropped. "Repeated"
-    is taken as one directly after another, as OLMo's training code looks for periodic sequences.
+    The data card of OLMoE-mix-0924: all documents are removed that have a sequence of 32 or more repeated n-grams,
+    where an n-gram is any span of 1 to 13 tokens. A sequence of them is one directly after another, as OLMo's training
+    code looks for periodic sequences.
     """
     for period in range(1, min(longest, len(tokens) // times) + 1):
         same = np.concatenate(([False], tokens[period:] == tokens[:-period], [False]))

@@ -2,49 +2,55 @@
 
 DATA/manifest.json           what the data are, and where from
 DATA/{train,validation}-00000.bin    ids, uint16 or uint32 by the size of the vocabulary
+DATA/{train,validation}-00000.ends   where in it documents end (behind their last token, the end of text), uint64
 DATA/tokenizer.json …        the tokenizer's files
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 import seriatim
-from seriatim.errors import TrainingError
+from seriatim.errors import SeriatimError, TrainingError, UsageError
 from seriatim.olmoe.output import written_whole
 from seriatim.olmoe.tokenizer import Tokenizer
-from seriatim.training.data.repetition import LONGEST, TIMES, repeats
-from seriatim.training.data.sources import texts
+from seriatim.training.data import sources
+from seriatim.training.data.repetition import LONGEST, TIMES
+from seriatim.training.data.tokenising import SPLITS, Split, Tokenising, tokenised
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 SHARD_TOKENS = 1 << 26
-_ENCODE_AT_ONCE = 256
+_ENDS = np.dtype("<u8")
 
-Split = Literal["train", "validation"]
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file: its name, how many tokens and documents it holds, and its SHA-256."""
+    """One file: its name, how many tokens and documents it holds, and the SHA-256 of it and of its documents' ends."""
 
     split: Split
     file: str
     tokens: int
     documents: int
     sha256: str
+    ends_sha256: str
+
+    @property
+    def ends_file(self) -> str:
+        return self.file.removesuffix(".bin") + ".ends"
 
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """A data set: its manifest, and its folder."""
+    """A data set: its manifest, and its folder. `unreadable` says what was left out, and why."""
 
     folder: Path
     eos_id: int
@@ -52,60 +58,74 @@ class Shards:
     vocabulary: int
     dtype: str
     shards: tuple[Shard, ...]
+    unreadable: tuple[str, ...] = ()
 
     def tokens(self, split: Split) -> list[NDArray[Any]]:
         """The ids of a split, file by file, mapped into memory."""
-        return [
-            np.memmap(self.folder / shard.file, dtype=self.dtype, mode="r")
-            for shard in self.shards
-            if shard.split == split and shard.tokens
-        ]
+        return [np.memmap(self.folder / shard.file, dtype=self.dtype, mode="r") for shard in self._of(split)]
+
+    def ends(self, split: Split) -> list[NDArray[np.uint64]]:
+        """Where the documents of each of those files end: document n of a file is `ids[ends[n - 1] : ends[n]]`."""
+        return [np.memmap(self.folder / shard.ends_file, dtype=_ENDS, mode="r") for shard in self._of(split)]
+
+    def _of(self, split: Split) -> list[Shard]:
+        return [shard for shard in self.shards if shard.split == split and shard.tokens]
 
 
 def write(
-    sources: Sequence[Path],
+    files: Sequence[Path],
     folder: Path,
     tokenizer: Tokenizer,
     *,
     field: str = "text",
     validation: float = 0.0,
     filtered: bool = True,
+    workers: int = 1,
+    skip: bool = False,
     progress: Progress | None = None,
 ) -> Shards:
-    """Tokenise the texts of `sources` into a new folder, whole or not at all; the ids do not depend on the machine.
+    """Tokenise the texts of `files` into a new folder, whole or not at all.
 
-    The share `validation` of the documents, chosen by their content, is held out. Raises as `sources.texts` does,
-    `TrainingError` where nothing is left, and `ModelError` where the disk is full.
+    What is written does not depend on the number of `workers`; more than one are processes of their own, for which a
+    script that calls this must be importable (`if __name__ == "__main__"`). The share `validation` of the documents,
+    chosen by their content, is held out. A document or row that cannot be read ends it, unless `skip` leaves such out
+    and names them in the manifest. Raises as `sources.texts` does, `TrainingError` where nothing is left, and
+    `ModelError` where the disk is full.
     """
     eos_id = tokenizer.eos_id
     if eos_id is None:
         raise TrainingError("the tokenizer has no end of text")
-    kept, dropped = 0, 0
-    with written_whole(folder, sum(file.stat().st_size for file in sources)) as new:
+    parts, unreadable = _parts(files, skip)
+    how = Tokenising(tokenizer, field, validation, filtered)
+    kept = repeating = 0
+    with written_whole(folder, sum(file.stat().st_size for file in files)) as new:
         new.mkdir()
-        writers: dict[Split, _Writer] = {
-            split: _Writer(new, split, tokenizer.size, eos_id) for split in ("train", "validation")
-        }
-        for number, file in enumerate(sources):
+        dtype = "uint16" if tokenizer.size <= 1 << 16 else "uint32"
+        writers = {split: _Writer(new, split, dtype, eos_id) for split in SPLITS}
+        for number, (part, made) in enumerate(zip(parts, tokenised(parts, how, workers=workers), strict=True)):
+            if made.unreadable and not skip:
+                raise made.unreadable[0]
+            unreadable += made.unreadable
+            repeating += made.repeating
+            for split, documents in made.documents.items():
+                kept += len(documents)
+                writers[split].add(documents)
             if progress:
-                progress(f"tokenising {file.name}", number, len(sources))
-            for text, ids in _encoded(texts(file, field), tokenizer):
-                if filtered and repeats(ids):
-                    dropped += 1
-                    continue
-                writers["validation" if _share(text) < validation else "train"].add(ids)
-                kept += 1
+                progress(f"{part.file.name}, {_millions(writers.values())}", number + 1, len(parts))
         shards = tuple(shard for writer in writers.values() for shard in writer.close())
         if not any(shard.split == "train" and shard.tokens for shard in shards):
-            raise TrainingError(f"no text is left to train on: {dropped} repeat themselves, {kept} are held out")
+            raise TrainingError(
+                f"no text is left to train on: {repeating} repeat themselves, {kept} are held out, "
+                f"{len(unreadable)} cannot be read"
+            )
         tokenizer.write(new)
         manifest = {
             "format": FORMAT, "seriatim": seriatim.__version__, "eos_id": tokenizer.eos_id, "pad_id": tokenizer.pad_id,
-            "vocabulary": tokenizer.size, "dtype": writers["train"].dtype, "validation": validation, "field": field,
+            "vocabulary": tokenizer.size, "dtype": dtype, "validation": validation, "field": field,
             "tokenizer_sha256": _sha256(new / "tokenizer.json"),
-            "filter": {"longest": LONGEST, "times": TIMES, "dropped": dropped} if filtered else None,
-            "documents": kept, "shards": [asdict(shard) for shard in shards],
-            "sources": [{"file": str(file), "sha256": _sha256(file)} for file in sources],
+            "filter": {"longest": LONGEST, "times": TIMES, "dropped": repeating} if filtered else None,
+            "documents": kept, "unreadable": list(map(str, unreadable)), "shards": [asdict(shard) for shard in shards],
+            "sources": [{"file": str(file), "sha256": _sha256(file)} for file in files],
         }  # fmt: skip
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return opened(folder)
@@ -123,68 +143,88 @@ def opened(folder: Path, *, verify: bool = False) -> Shards:
     shards = tuple(Shard(**shard) for shard in held["shards"])
     width = np.dtype(held["dtype"]).itemsize
     for shard in shards:
-        file = folder / shard.file
-        if not file.exists():
-            raise TrainingError(f"{file} is gone; bring it back, or make the data again")
-        if file.stat().st_size != shard.tokens * width or (verify and _sha256(file) != shard.sha256):
-            raise TrainingError(f"{file} is not as it was written; make the data again")
-    return Shards(folder, held["eos_id"], held["pad_id"], held["vocabulary"], held["dtype"], shards)
+        for name, size, sha256 in (
+            (shard.file, shard.tokens * width, shard.sha256),
+            (shard.ends_file, shard.documents * _ENDS.itemsize, shard.ends_sha256),
+        ):
+            file = folder / name
+            if not file.exists():
+                raise TrainingError(f"{file} is gone; bring it back, or make the data again")
+            if file.stat().st_size != size or (verify and _sha256(file) != sha256):
+                raise TrainingError(f"{file} is not as it was written; make the data again")
+    unreadable = tuple(held["unreadable"])
+    return Shards(folder, held["eos_id"], held["pad_id"], held["vocabulary"], held["dtype"], shards, unreadable)
 
 
-def _encoded(found: Iterable[str], tokenizer: Tokenizer) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Each text and its ids; many are encoded at once, on all cores."""
-    batch: list[str] = []
-    for text in found:
-        batch.append(text)
-        if len(batch) == _ENCODE_AT_ONCE:
-            yield from _batch(batch, tokenizer)
-            batch = []
-    yield from _batch(batch, tokenizer)
-
-
-def _batch(batch: list[str], tokenizer: Tokenizer) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    for text, ids in zip(batch, tokenizer.encode_all(batch), strict=True):
-        if ids:
-            yield text, np.array(ids, dtype=np.int64)
+def _parts(files: Sequence[Path], skip: bool) -> tuple[list[sources.Part], list[SeriatimError]]:
+    parts: list[sources.Part] = []
+    unreadable: list[SeriatimError] = []
+    for file in files:
+        try:
+            parts += sources.parts(file)
+        except UsageError:
+            raise
+        except SeriatimError as error:
+            if not skip:
+                raise
+            unreadable.append(error)
+    return parts, unreadable
 
 
 class _Writer:
-    """Writes the shards of one split."""
+    """Writes the shards of one split. A document stands in one shard, which is longer than others if it must be."""
 
-    def __init__(self, folder: Path, split: Split, vocabulary: int, eos_id: int) -> None:
-        self.dtype = "uint16" if vocabulary <= 1 << 16 else "uint32"
-        self._folder, self._split, self._eos = folder, split, eos_id
+    def __init__(self, folder: Path, split: Split, dtype: str, eos_id: int) -> None:
+        self._folder, self._split, self._dtype, self._eos = folder, split, dtype, eos_id
         self._done: list[Shard] = []
+        self.tokens = 0
         self._open()
 
-    def add(self, ids: NDArray[np.int64]) -> None:
-        if self._tokens and self._tokens + len(ids) + 1 > SHARD_TOKENS:
-            self._finish()
-            self._open()
-        data = np.append(ids, self._eos).astype(self.dtype).tobytes()
-        self._file.write(data)
-        self._hash.update(data)
-        self._tokens += len(ids) + 1
-        self._documents += 1
+    def add(self, documents: Iterable[NDArray[np.uint32]]) -> None:
+        for ids in documents:
+            if self._end and self._end + len(ids) + 1 > SHARD_TOKENS:
+                self._finish()
+                self._open()
+            self._tokens_file.write(np.append(ids, self._eos).astype(self._dtype))
+            self._end += len(ids) + 1
+            self._documents += 1
+            self._ends_file.write(np.array([self._end], dtype=_ENDS))
+            self.tokens += len(ids) + 1
 
     def close(self) -> list[Shard]:
         self._finish()
         return self._done
 
     def _open(self) -> None:
-        self._tokens = self._documents = 0
-        self._hash = hashlib.sha256()
-        self._name = f"{self._split}-{len(self._done):05}.bin"
-        self._file: BinaryIO = (self._folder / self._name).open("wb")
+        self._end = self._documents = 0
+        self._name = f"{self._split}-{len(self._done):05}"
+        self._tokens_file = _Hashed(self._folder / f"{self._name}.bin")
+        self._ends_file = _Hashed(self._folder / f"{self._name}.ends")
 
     def _finish(self) -> None:
+        sums = self._tokens_file.close(), self._ends_file.close()
+        self._done.append(Shard(self._split, f"{self._name}.bin", self._end, self._documents, *sums))
+
+
+class _Hashed:
+    """A file and the SHA-256 of what is written to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("wb")
+        self._hash = hashlib.sha256()
+
+    def write(self, values: NDArray[Any]) -> None:
+        data = values.tobytes()
+        self._file.write(data)
+        self._hash.update(data)
+
+    def close(self) -> str:
         self._file.close()
-        self._done.append(Shard(self._split, self._name, self._tokens, self._documents, self._hash.hexdigest()))
+        return self._hash.hexdigest()
 
 
-def _share(text: str) -> float:
-    """A number from 0 to 1 that a document's content alone determines."""
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "replace")).digest()[:8]) / 2**64
+def _millions(writers: Iterable[_Writer]) -> str:
+    return f"{sum(writer.tokens for writer in writers) / 1e6:,.1f} M tokens"
 
 
 def _sha256(file: Path) -> str:

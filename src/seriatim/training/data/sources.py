@@ -2,14 +2,28 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from seriatim.documents.reading import parse
 from seriatim.documents.sources import find_sources, read_source
-from seriatim.errors import TrainingError, UsageError
+from seriatim.errors import DocumentError, SeriatimError, TrainingError, UsageError
 
+PART_BYTES = 1 << 22
+"""About how much JSONL is read at a time."""
 _ROWS = (".jsonl", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is read at a time: a whole document, the rows of JSONL that begin from byte `start` to `end`, or the row
+    group `start` of a Parquet file."""
+
+    file: Path
+    start: int = 0
+    end: int = 0
 
 
 def files(paths: Iterable[str | Path]) -> list[Path]:
@@ -34,52 +48,114 @@ def files(paths: Iterable[str | Path]) -> list[Path]:
     return list(found)
 
 
-def texts(file: Path, field: str = "text") -> Iterator[str]:
-    """The texts in a file: one of a document, one a row of JSONL or Parquet, whose column is `field`.
+def parts(file: Path) -> list[Part]:
+    """The parts of a file, in order; they do not depend on who reads them.
 
-    Raises `TrainingError`, naming file and row, for a row without it, and `DocumentError` for a document that cannot
-    be read.
+    Raises `TrainingError` for a file that cannot be read, and `UsageError` for Parquet where pyarrow is missing.
     """
     if file.suffix == ".jsonl":
-        yield from _jsonl(file, field)
-    elif file.suffix == ".parquet":
-        yield from _parquet(file, field)
+        try:
+            size = file.stat().st_size
+        except OSError as error:
+            raise TrainingError(f"{file} cannot be read: {error.strerror}") from error
+        return [Part(file, start, min(start + PART_BYTES, size)) for start in range(0, size, PART_BYTES)]
+    if file.suffix == ".parquet":
+        with _parquet(file) as held:
+            return [Part(file, group, group + 1) for group in range(held.num_row_groups)]
+    return [Part(file)]
+
+
+def rows(part: Part, field: str = "text") -> Iterator[str | SeriatimError]:
+    """The texts in a part: that of a document, or one a row, whose column is `field`; in the place of a document or row
+    that cannot be read, the error that says why."""
+    if part.file.suffix == ".jsonl":
+        yield from _jsonl(part, field)
+    elif part.file.suffix == ".parquet":
+        yield from _parquet_rows(part, field)
     else:
-        yield parse(str(file), read_source(file)).text
+        try:
+            yield parse(str(part.file), read_source(part.file)).text
+        except DocumentError as error:
+            yield error
 
 
-def _jsonl(file: Path, field: str) -> Iterator[str]:
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise TrainingError(f"{file}, line {number}: not JSON ({error})") from error
-            yield _text(row, field, f"{file}, line {number}")
+def texts(file: Path, field: str = "text", *, skip: bool = False) -> Iterator[str]:
+    """All texts in a file. Raises the first error that `rows` gives, or, with `skip`, passes over what cannot be
+    read."""
+    try:
+        for row in chain.from_iterable(rows(part, field) for part in parts(file)):
+            if isinstance(row, str):
+                yield row
+            elif not skip:
+                raise row
+    except TrainingError:
+        if not skip:
+            raise
 
 
-def _parquet(file: Path, field: str) -> Iterator[str]:
+def _jsonl(part: Part, field: str) -> Iterator[str | SeriatimError]:
+    try:
+        with part.file.open("rb") as lines:
+            if part.start:
+                lines.seek(part.start - 1)
+                lines.readline()  # the rest of a line that begins in the part before
+            while (place := lines.tell()) < part.end and (line := lines.readline()):
+                if line.strip():
+                    try:
+                        yield _text(json.loads(line), field)
+                    except ValueError as error:
+                        number = _line_number(part.file, place)
+                        yield TrainingError(f"{part.file}, line {number}: {_reason(error)}")
+    except OSError as error:
+        yield TrainingError(f"{part.file} cannot be read: {error.strerror}")
+
+
+def _line_number(file: Path, place: int) -> int:
+    with file.open("rb") as data:
+        blocks = [min(1 << 20, place - start) for start in range(0, place, 1 << 20)]
+        return 1 + sum(data.read(size).count(b"\n") for size in blocks)
+
+
+def _parquet(file: Path) -> Any:
+    """The open file; to be closed."""
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
-        raise UsageError("Parquet needs pyarrow: pip install pyarrow") from error
+        raise UsageError("Parquet needs pyarrow: pip install 'seriatim[train]'") from error
     try:
-        with parquet.ParquetFile(file) as held:
-            if field not in held.schema_arrow.names:
-                raise TrainingError(f"{file} has no column {field}: name one of {', '.join(held.schema_arrow.names)}")
-            number = 0
-            for batch in held.iter_batches(columns=[field]):
-                for value in batch.column(0).to_pylist():
-                    number += 1
-                    yield _text({field: value}, field, f"{file}, row {number}")
+        return parquet.ParquetFile(file)
     except (OSError, ArrowException) as error:
         raise TrainingError(f"{file} is no Parquet file, or damaged: {error}") from error
 
 
-def _text(row: Any, field: str, place: str) -> str:
+def _parquet_rows(part: Part, field: str) -> Iterator[str | SeriatimError]:
+    from pyarrow import ArrowException
+
+    try:
+        with _parquet(part.file) as held:
+            if field not in held.schema_arrow.names:
+                names = ", ".join(held.schema_arrow.names)
+                raise TrainingError(f"{part.file} has no column {field}: name one of {names}")
+            number = sum(held.metadata.row_group(group).num_rows for group in range(part.start))
+            for batch in held.iter_batches(row_groups=[part.start], columns=[field]):
+                for value in batch.column(0).to_pylist():
+                    number += 1
+                    try:
+                        yield _text({field: value}, field)
+                    except ValueError as error:
+                        yield TrainingError(f"{part.file}, row {number}: {_reason(error)}")
+    except (OSError, ArrowException) as error:
+        yield TrainingError(f"{part.file} is damaged: {error}")
+    except TrainingError as error:
+        yield error
+
+
+def _text(row: Any, field: str) -> str:
     if not isinstance(row, dict) or not isinstance(row.get(field), str):
-        raise TrainingError(f"{place}: no text in {field!r}; name the column with --field")
+        raise ValueError(f"no text in {field!r}; name the column with --field")
     text: str = row[field]
     return text
+
+
+def _reason(error: ValueError) -> str:
+    return f"not JSON ({error})" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
