@@ -33,6 +33,17 @@ def test_a_model_is_trained_taken_up_again_and_asked(folder: Path) -> None:
     assert written.returncode == 0, written.stderr
 
 
+def test_a_run_is_resumed_by_its_folder(folder: Path) -> None:
+    assert seriatim("train", "pretrain", "run.toml", "--run", "run", "--steps", "2", folder=folder).returncode == 0
+    told = json.loads(seriatim("train", "resume", "run", "--steps", "4", "--json", folder=folder).stdout)
+    assert told["step"] == 4
+    (folder / "run.toml").unlink()
+    gone, none = (seriatim("train", "resume", name, folder=folder) for name in ("run", "."))
+    assert (gone.returncode, none.returncode) == (2, 2)
+    assert "run.toml, which is gone: go on with seriatim train pretrain CONFIG.toml --run run" in gone.stderr
+    assert "holds no run" in none.stderr
+
+
 def test_texts_become_shards(folder: Path) -> None:
     told = seriatim("train", "data", "text.jsonl", "--out", "data", "--vocab", "300", "--json", folder=folder)
     counts = json.loads(told.stdout)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from seriatim.cli.resuming import remember
 from seriatim.cli.scope import JsonOption
 
 _STYLES = {"asked": "dim", "masked": "red strike", "learned": "green", "tag": "bold green"}
@@ -91,6 +92,7 @@ def reflect(
     from seriatim.training.minidag.config import read_config
 
     settings = read_config(config)
+    remember(run, "reflect", config)
     start_torch()
     from seriatim.training.minidag.study import report
     from seriatim.training.minidag.train import train

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from seriatim.cli.reflecting import mine, reflect, show
+from seriatim.cli.resuming import remember, resume
 from seriatim.cli.scope import JsonOption
 from seriatim.cli.studying import plan, routing
 from seriatim.cli.tuning import ConfigArgument, RunOption, StepsOption, dpo, export, sft
@@ -100,13 +101,16 @@ def pretrain(
     from seriatim.training.config import read_config
 
     settings = read_config(config)
+    first = os.environ.get("RANK", "0") == "0"  # of several processes the first one speaks
+    if first:
+        remember(run, "pretrain", config)
     start_torch()
     from seriatim.training import loop
 
     with progress_bar("Training") as update:
         trained = loop.pretrain(settings, run, steps=steps, expert_parallel=expert_parallel, progress=update)
-    if os.environ.get("RANK", "0") != "0":
-        return  # of several processes the first one speaks
+    if not first:
+        return
     if json:
         print_json(
             {
@@ -118,5 +122,5 @@ def pretrain(
         print(f"step {trained.step:,}, loss {trained.loss:.4f}: {run / 'last'}")
 
 
-for command in (sft, dpo, export, show, mine, reflect, plan, routing):
+for command in (resume, sft, dpo, export, show, mine, reflect, plan, routing):
     app.command()(command)

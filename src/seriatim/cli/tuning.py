@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from seriatim.cli.resuming import remember
 from seriatim.cli.scope import JsonOption
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def sft(config: ConfigArgument, run: RunOption, steps: StepsOption = None, json:
     from seriatim.training.config import read_settings
     from seriatim.training.tune_config import SftConfig
 
-    _tune(read_settings(config, SftConfig), run, steps, json)
+    settings = read_settings(config, SftConfig)
+    remember(run, "sft", config)
+    _tune(settings, run, steps, json)
 
 
 def dpo(config: ConfigArgument, run: RunOption, steps: StepsOption = None, json: JsonOption = False) -> None:
@@ -30,7 +33,9 @@ def dpo(config: ConfigArgument, run: RunOption, steps: StepsOption = None, json:
     from seriatim.training.config import read_settings
     from seriatim.training.tune_config import DpoConfig
 
-    _tune(read_settings(config, DpoConfig), run, steps, json)
+    settings = read_settings(config, DpoConfig)
+    remember(run, "dpo", config)
+    _tune(settings, run, steps, json)
 
 
 def _tune(settings: "SftConfig | DpoConfig", run: Path, steps: int | None, json: bool) -> None:
