@@ -149,5 +149,7 @@ def test_rows_that_are_given_are_checked(row: Any, told: str) -> None:
     good = {"input_ids": [5, 6], "labels": [IGNORED, 6]}
     [made] = examples.given([good], ("input_ids", "labels"), 96)
     assert made["labels"].dtype == np.int32
+    with pytest.raises(TrainingError, match="no rows"):
+        examples.given([], ("input_ids", "labels"), 96)
     with pytest.raises(TrainingError, match=told):
         examples.given([good, row], ("input_ids", "labels"), 96)

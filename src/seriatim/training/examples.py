@@ -89,6 +89,8 @@ def preference(row: dict[str, Any], tokenizer: Tokenizer) -> Row:
 def given(rows: Sequence[Any], columns: Sequence[str], vocabulary: int) -> list[Row]:
     """Rows that someone has made, checked. Raises `TrainingError`, naming the row, for one that lacks a column, has ids
     outside of the vocabulary, labels of another length than its ids or other than they are, or nothing to learn."""
+    if not len(rows):
+        raise TrainingError("there are no rows to learn from")
     return [_checked(row, columns, vocabulary, number) for number, row in enumerate(rows)]
 
 

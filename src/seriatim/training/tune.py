@@ -139,9 +139,8 @@ def _tune(
     held = newest(run)
     if held and steps is not None and steps <= _step(held):
         raise TrainingError(f"{run} is at step {_step(held)} already: --steps must be more, or left out")
-    metrics = Metrics(
-        run, _step(held) if held else 0, tensorboard=config.run.tensorboard, wandb=config.run.wandb
-    )  # fmt: skip
+    step = _step(held) if held else 0
+    metrics = Metrics(run, step, tensorboard=config.run.tensorboard, wandb=config.run.wandb)
     told = _Told(metrics, steps, progress)
     try:
         with _quiet():
