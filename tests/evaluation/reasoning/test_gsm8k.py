@@ -75,6 +75,9 @@ def test_the_answer_follows_its_mark() -> None:
     assert after_marker("Answer: 3\nNo.\n**Answer:** 4", PROBLEM) == "4"
     assert after_marker("The final answer: 5 eggs", PROBLEM) == "5 eggs"
     assert after_marker("It is 4", PROBLEM) is None
+    assert after_marker(r"Answer: 3, no, \(\boxed{4}\)", PROBLEM) == "4"
+    assert after_marker(r"John is missing \boxed{150} dollars.", PROBLEM) == "150"
+    assert after_marker("\\boxed{3}\nAnswer: 5", PROBLEM) == "5"
 
 
 def test_the_check_is_a_calculators() -> None:

@@ -123,6 +123,7 @@ def test_letters_are_judged_by_their_probability(tmp_path: Path) -> None:
         draw([made, asked], tmp_path / "plots")
     with pytest.raises(UsageError, match="does not tell how probable"):
         run(Plan(mmlu.TASK, "letters"), problems, reader(Scripted()), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from seriatim.evaluation.reasoning.arms import (
     Spending,
     attempt,
 )
-from seriatim.evaluation.reasoning.letters import most_probable
+from seriatim.evaluation.reasoning.letters import check_scorer, most_probable
 from seriatim.evaluation.reasoning.problems import WRONG, Judgement, Problem, Problems, ReasoningTask
 from seriatim.evaluation.runs import Progress, environment, missing
 from seriatim.sampling import GREEDY, Sampling
@@ -61,6 +61,8 @@ def run(plan: Plan, problems: Problems, reader: Reader, path: Path, progress: Pr
     reader fails; what was asked until then is kept.
     """
     check(plan)
+    if plan.arm == "letters":
+        check_scorer(reader.generator)
     drawn = problems.draw(plan.limit, plan.seed)
     wanted = [(problem, tokens) for tokens in plan.budgets for problem in drawn.problems]
     spent = _spent(plan, wanted)
