@@ -23,7 +23,7 @@ const chosen = choices();
 const libraries = libraryChooser({ choose: (name) => leaveFor({ library: name }) });
 const documents = documentList({
   open: (info) => go({ ...here(), source: { document: info.id, start: 0, end: 0 } }),
-  removed: () => documentsChanged(),
+  removed: documentsChanged,
 });
 const answers = answerList();
 const question = composer({ ask, stop: () => state.asking?.abort(), unfollow: () => leaveFor({ library: state.library }) });
@@ -134,7 +134,7 @@ function viewOf(words) {
     again: () => ask(words),
     removed: () => {
       tell("answers");
-      answers.load(state.library);
+      orTell(answers.load(state.library));
       go({ library: state.library });
     },
   });
@@ -178,7 +178,7 @@ function answered(view) {
   question.answered();
   history.pushState(null, "", format({ answer: view.id, source: parse(location.hash).source }));
   settle();
-  answers.load(state.library).then(() => answers.mark(view.id));
+  orTell(refresh("answers"));
   tell("answers");
 }
 
@@ -236,10 +236,13 @@ function closeSource() {
 
 // What changed, here or in another tab
 
-async function documentsChanged() {
+function documentsChanged() {
   tell("documents");
-  await refresh("documents");
+  orTell(refresh("documents"));
 }
+
+/** What is done beside the main thing fails with a passing note. */
+const orTell = (promise) => promise.catch((error) => toast(error.message));
 
 async function refresh(what) {
   if (!state.library) return;
@@ -250,7 +253,7 @@ async function refresh(what) {
 }
 
 const tell = (what) => tabs.postMessage({ what, library: state.library });
-tabs.addEventListener("message", ({ data }) => data.library === state.library && refresh(data.what).catch(() => {}));
+tabs.addEventListener("message", ({ data }) => data.library === state.library && orTell(refresh(data.what)));
 
 function recalled() {
   try {
@@ -292,7 +295,7 @@ addEventListener("keydown", (event) => {
 });
 
 async function start() {
-  watchHealth(() => (state.library && documents.all().length ? refresh("documents").catch(() => {}) : start()));
+  watchHealth(() => (state.library && documents.all().length ? orTell(refresh("documents")) : start()));
   try {
     chosen.models(await api.models());
   } catch (error) {
