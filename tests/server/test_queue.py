@@ -262,6 +262,42 @@ def test_a_graceful_stop_finishes_the_answer_and_keeps_it(tmp_path: Path) -> Non
         assert again.http.get(f"/api/answers/{found[-1][1]['id']}").json() == found[-1][1]
 
 
+def test_a_model_that_has_to_be_opened_first_is_a_stage_of_its_own(tmp_path: Path) -> None:
+    opening = threading.Event()
+    model = Talking()
+
+    def slowly(_: str | None) -> Talking:
+        opening.wait(20)
+        return model
+
+    with serving(tmp_path / "home", open_model=slowly) as served:
+        served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
+        body = {"question": QUESTION, "effort": "fast"}
+        with served.http.stream("POST", "/api/libraries/default/ask", json=body) as response:
+            stream = events(response)
+            assert next(stream) == ("stage", {"name": "load", "place": None})
+            opening.set()
+            assert [kind for kind, _ in stream][-1] == "answer"
+        assert served.ask()[0] == ("stage", {"name": "retrieve", "place": None})
+
+
+def test_a_model_that_cannot_be_opened_says_so_and_is_tried_again(tmp_path: Path) -> None:
+    from seriatim.errors import ModelError
+
+    tries: list[str | None] = []
+
+    def fails_twice(name: str | None) -> Talking:
+        tries.append(name)
+        if len(tries) < 3:
+            raise ModelError("the model cannot be fetched: try again when online")
+        return Talking()
+
+    with serving(tmp_path / "home", open_model=fails_twice) as served:
+        served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
+        assert served.ask()[-1][1]["message"] == "the model cannot be fetched: try again when online"
+        assert served.ask()[-1][0] == "answer"
+
+
 def test_what_a_model_fails_with_is_an_event(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     from seriatim.errors import ModelError
 

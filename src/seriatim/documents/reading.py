@@ -1,6 +1,7 @@
 """A source's bytes → a `Document`."""
 
 import hashlib
+from threading import Event
 
 from seriatim.documents.decoding import storable, text_and_guess
 from seriatim.documents.document import Document
@@ -13,17 +14,18 @@ _DEFAULT_LIMITS = Limits()
 _HTML_IN_PROCESS_BYTES = MIB // 4
 
 
-def parse(name: str, data: bytes, *, limits: Limits = _DEFAULT_LIMITS) -> Document:
+def parse(name: str, data: bytes, *, limits: Limits = _DEFAULT_LIMITS, stop: Event | None = None) -> Document:
     """The document `name` whose source holds `data`.
 
     `name` is its path, or "-" for standard input; its suffix tells the format where the bytes do not. PDF, EPUB,
-    DOCX and large HTML are parsed in a process of their own, within `limits`. Raises `DocumentError` for a source
-    that cannot be read: empty, encrypted, damaged, without text, of another format, or beyond the limits.
+    DOCX and large HTML are parsed in a process of their own, within `limits` and until `stop` is set. Raises
+    `DocumentError` for a source that cannot be read: empty, encrypted, damaged, without text, of another format, or
+    beyond the limits.
     """
     if not data:
         raise document_error(name, "is empty; there is nothing to read")
     try:
-        extracted = _extract(format_of(name, data), data, limits)
+        extracted = _extract(format_of(name, data), data, limits, stop)
     except Unreadable as error:
         raise document_error(name, str(error)) from error
     if not extracted.text or extracted.text.isspace():
@@ -32,7 +34,7 @@ def parse(name: str, data: bytes, *, limits: Limits = _DEFAULT_LIMITS) -> Docume
     return Document(name, storable(extracted.text), sha256, extracted.page_starts, extracted.guessed_encoding)
 
 
-def _extract(format_name: Format, data: bytes, limits: Limits) -> Extracted:
+def _extract(format_name: Format, data: bytes, limits: Limits, stop: Event | None) -> Extracted:
     if format_name == "text":
         text, guess = text_and_guess(data)
         return Extracted(text, guessed_encoding=guess)
@@ -42,4 +44,4 @@ def _extract(format_name: Format, data: bytes, limits: Limits) -> Extracted:
         return Extracted(html_text(data))
     from seriatim.documents.sandbox import extract
 
-    return extract(format_name, data, limits)
+    return extract(format_name, data, limits, stop=stop)

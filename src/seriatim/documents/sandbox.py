@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 from typing import IO, Any
 
 from seriatim.documents.extraction import Extracted, Unreadable, printable
@@ -20,15 +20,16 @@ from seriatim.documents.limits import MIB, Limits, in_words
 _START = "import sys; sys.path[:] = sys.argv[1].split('\\n'); from seriatim.documents.worker import main; main()"
 _CHUNK_BYTES = MIB
 _HEADER_BYTES = MIB
+_LOOK_EVERY_S = 0.1
 _SPLIT = "split it into smaller files"
 
 
-def extract(format_name: Format, data: bytes, limits: Limits) -> Extracted:
-    """Parse `data` in a process of its own, within `limits`. Raises `Unreadable`.
+def extract(format_name: Format, data: bytes, limits: Limits, *, stop: Event | None = None) -> Extracted:
+    """Parse `data` in a process of its own, within `limits` and until `stop` is set. Raises `Unreadable`.
 
     The process ends with this call, however that ends, and with this process.
     """
-    told, text = _run(_request(format_name, data, limits), data, limits)
+    told, text = _run(_request(format_name, data, limits), data, limits, stop)
     return Extracted(text.decode("utf-8", "replace"), tuple(told["page_starts"]))
 
 
@@ -37,13 +38,15 @@ def page_picture(data: bytes, page: int, limits: Limits) -> bytes:
     return _run(_request("pdf", data, limits, page=page), data, limits)[1]
 
 
-def _run(request: bytes, data: bytes, limits: Limits) -> tuple[dict[str, Any], bytes]:
+def _run(request: bytes, data: bytes, limits: Limits, stop: Event | None = None) -> tuple[dict[str, Any], bytes]:
     """What a worker answers, and the bytes that follow."""
     most = limits.expanded_bytes + _HEADER_BYTES
     with _started() as worker:
         clock = Timer(limits.wall_s, worker.kill)
         clock.daemon = True
         clock.start()
+        if stop is not None:
+            Thread(target=_kill_when, args=(worker, stop), daemon=True).start()
         try:
             answer = _exchange(worker, request, data, most)
         finally:
@@ -51,6 +54,8 @@ def _run(request: bytes, data: bytes, limits: Limits) -> tuple[dict[str, Any], b
             clock.cancel()
             worker.kill()
             _close(worker.stdin)
+    if stop is not None and stop.is_set():
+        raise Unreadable("was left unread; add it again")
     if len(answer) > most:
         raise Unreadable(f"holds more than {in_words(limits.expanded_bytes)} of text; {_SPLIT}")
     header, _, text = answer.partition(b"\n")
@@ -59,6 +64,14 @@ def _run(request: bytes, data: bytes, limits: Limits) -> tuple[dict[str, Any], b
         raise Unreadable(_end_in_words(worker.returncode, out_of_time, limits))
     _check(told, limits)
     return told, text
+
+
+def _kill_when(worker: subprocess.Popen[bytes], stop: Event) -> None:
+    """End the worker as soon as `stop` is set, unless it has ended before."""
+    while worker.returncode is None:
+        if stop.wait(_LOOK_EVERY_S):
+            worker.kill()
+            return
 
 
 def _started() -> subprocess.Popen[bytes]:

@@ -89,6 +89,8 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             else:
                 yield step
 
+    if not services.models.is_open(question.model):
+        yield Event("stage", "load")
     async with aclosing(services.queue.stream(client, question.model, work)) as stream:
         async for step in stream:
             yield step

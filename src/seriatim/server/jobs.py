@@ -5,7 +5,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import BinaryIO, Literal
 
 from seriatim.documents.reading import parse
@@ -49,6 +49,8 @@ class Jobs:
         self._lock = Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._stopping = False
+        self._current = ""  # the job that is being read, and what ends its parsing
+        self._stop = Event()
         self._jobs: dict[str, Job] = {}
 
     def resume(self) -> None:
@@ -91,11 +93,17 @@ class Jobs:
     def cancel(self, key: str) -> Job:
         """Cancel a job that is not done yet. What it was reading comes to nothing."""
         job = self.get(key)
-        return self._end(job, "cancelled") if job.state in ("waiting", "reading") else job
+        if job.state not in ("waiting", "reading"):
+            return job
+        ended = self._end(job, "cancelled")
+        if self._current == key:
+            self._stop.set()
+        return ended
 
     def close(self) -> None:
-        """Finish the file at hand; the others wait for the next start."""
+        """Leave the file that is being parsed, and those that wait, for the next start."""
         self._stopping = True
+        self._stop.set()
         self._thread.submit(self._libraries.close_here)
         self._thread.shutdown(wait=True)
 
@@ -103,12 +111,15 @@ class Jobs:
         job = self._jobs.get(key)
         if self._stopping or job is None or job.state != "waiting":
             return
+        self._current, self._stop = key, Event()
         job = self._change(job, "reading")
         try:
             library = self._libraries.opened(job.library)
             file = library.path / documents.FILES / taken.file
             document = self._index(library, job, taken, file)
         except SeriatimError as error:
+            if self._stopping:  # it is still "waiting" on the disk
+                return
             self._end(job, "failed", error=str(error))
         except FileNotFoundError:  # the job was cancelled, or its library removed
             self._end(job, "cancelled")
@@ -124,7 +135,7 @@ class Jobs:
     def _index(self, library: Library, job: Job, taken: Upload, file: Path) -> str | None:
         """Read and index a file. Returns the document's id, that of the earlier one where the library has these very
         bytes, or None where the job was cancelled meanwhile."""
-        parsed = parse(taken.document, file.read_bytes())
+        parsed = parse(taken.document, file.read_bytes(), stop=self._stop)
         held = library.documents()
         for info in held:
             if info.sha256 == parsed.sha256:

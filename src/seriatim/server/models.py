@@ -63,6 +63,10 @@ class Models:
         own: dict[str, object] = {"name": self.default, "summary": "the model that this server was started with"}
         return [{**own, "bytes": 0, "present": True, "default": True}, *listed]
 
+    def is_open(self, name: str) -> bool:
+        """Whether a question to this model need not wait for it to be fetched or loaded."""
+        return self._open is not None and self._open[0] == name
+
     def open(self, name: str) -> Generator:
         """The model of that name, opened if another is. Called in the model's thread alone."""
         if self._open is None or self._open[0] != name:
