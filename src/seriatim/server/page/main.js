@@ -17,6 +17,7 @@ import { hideWelcome, showWelcome } from "./welcome.js";
 const LIBRARY_KEY = "seriatim.library";
 const LONGEST_THREAD = 20;
 const state = { library: null, thread: [], asking: null, returnTo: null };
+let showing = Promise.resolve(); // ends when what the address names is shown
 const tabs = new BroadcastChannel("seriatim"); // other tabs learn what changed here
 
 const chosen = choices();
@@ -46,7 +47,13 @@ function leaveFor(route) {
   go(route);
 }
 
-async function show() {
+/** Show what the address names; one after another, so that a slow answer never overwrites a later one. */
+function show() {
+  showing = showing.then(showNow);
+  return showing;
+}
+
+async function showNow() {
   const route = parse(location.hash);
   setSidebar(false);
   chosen.close();
@@ -98,9 +105,9 @@ async function keptThread(id) {
   const views = [];
   for (let next = id; next && views.length < LONGEST_THREAD; ) {
     const answer = await api.answer(next).catch((error) => {
-      if (!views.length) throw error;
+      if (!views.length || error.status !== 404) throw error; // else an earlier one has been removed since
     });
-    if (!answer) break; // an earlier question that has been removed since
+    if (!answer) break;
     const view = viewOf(answer.question);
     view.keep(answer);
     views.unshift(view);
@@ -119,6 +126,12 @@ function settle() {
 }
 
 function failed(error) {
+  if (error.status === 0 && state.library) {
+    toast(error.message); // the server is away: what is shown stays
+    return;
+  }
+  abandon();
+  state.thread = [];
   byId("thread").replaceChildren(
     el("div", { class: "failed", role: "alert" }, el("p", {}, error.message), el("a", { class: "plain", href: "#/" }, "To the beginning")),
   );
