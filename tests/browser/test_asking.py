@@ -137,8 +137,10 @@ def test_the_place_in_the_queue_is_shown(context: Any, scripted: Server) -> None
 
 
 def test_only_ticked_documents_are_asked(page: Any, scripted: Server) -> None:
-    scripted.add("gauge.txt", b"The gauge at the sluice was read at seven every morning by the boy.")
-    opened(page, scripted)
+    httpx.post(f"{scripted.url}/api/libraries", json={"name": "gauges"}).raise_for_status()
+    scripted.add("gauge.txt", b"The gauge at the sluice was read at seven every morning by the boy.", library="gauges")
+    scripted.add("other.txt", b"The gauge of the railway was another matter.", library="gauges")
+    opened(page, scripted, "#/library/gauges")
     page.check("input[aria-label='Ask gauge.txt']")
     ask(page, "When was the gauge read?")
 

@@ -50,7 +50,7 @@ def test_the_passages_can_be_read_one_after_another(page: Any, scripted: Server)
     page.wait_for_selector(".source-steps:has-text('1 of')")
     page.get_by_role("button", name="Passage after").click()
     page.wait_for_selector(".source-steps:has-text('2 of')")
-    assert page.locator("#source mark.here").count() > 0
+    page.wait_for_selector("#source mark.here")
 
 
 def test_a_pdf_is_shown_as_its_page_beside_its_text_with_the_quote_marked(page: Any, scripted: Server) -> None:

@@ -95,12 +95,14 @@ def test_answers_and_documents_outlive_the_server(page: Any, mortal: Server) -> 
 
 
 def test_two_tabs_learn_of_each_other_and_keep_their_own_place(context: Any, scripted: Server) -> None:
+    httpx.post(f"{scripted.url}/api/libraries", json={"name": "tabs"}).raise_for_status()
+    scripted.add("letter.txt", b"Mr Rooke had been a surveyor for twenty-six years.", library="tabs")
     one, two = context.new_page(), context.new_page()
-    opened(one, scripted)
+    opened(one, scripted, "#/library/tabs")
     opened(two, scripted, "#/library/papers")
     ask(one)
     assert two.input_value("#library") == "papers"
-    two.select_option("#library", "default")
+    two.select_option("#library", "tabs")
     ask(one, "And what wage in the other tab?")
 
     two.wait_for_selector("#answers >> text=in the other tab")

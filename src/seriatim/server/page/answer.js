@@ -9,8 +9,7 @@ import { citedPieces, excerpt, plural, seconds } from "./text.js";
 
 const STAGES = {
   queue: "Waiting for the model",
-  waiting: "Waiting for the model",
-  model: "Opening the model",
+  load: "Opening the model, and fetching it where it is not here yet",
   retrieve: "Looking for the passages",
   plan: "Planning",
   think: "Thinking",

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, el } from "./dom.js";
+import { toast } from "./live.js";
 import { format } from "./route.js";
 import { day, excerpt } from "./text.js";
 
@@ -13,9 +14,13 @@ export function answerList() {
   let current = null;
 
   byId("answers-more").addEventListener("click", async () => {
-    const more = await api.answers(library, { limit: PAGE, before: listed.at(-1).id });
-    listed = [...listed, ...more];
-    draw(more.length === PAGE);
+    try {
+      const more = await api.answers(library, { limit: PAGE, before: listed.at(-1).id });
+      listed = [...listed, ...more];
+      draw(more.length === PAGE);
+    } catch (error) {
+      toast(error.message);
+    }
   });
 
   function draw(more) {

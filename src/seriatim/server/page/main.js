@@ -17,13 +17,14 @@ import { hideWelcome, showWelcome } from "./welcome.js";
 const LIBRARY_KEY = "seriatim.library";
 const LONGEST_THREAD = 20;
 const state = { library: null, thread: [], asking: null, returnTo: null };
+let showing = Promise.resolve(); // ends when what the address names is shown
 const tabs = new BroadcastChannel("seriatim"); // other tabs learn what changed here
 
 const chosen = choices();
 const libraries = libraryChooser({ choose: (name) => leaveFor({ library: name }) });
 const documents = documentList({
   open: (info) => go({ ...here(), source: { document: info.id, start: 0, end: 0 } }),
-  removed: () => documentsChanged(),
+  removed: documentsChanged,
 });
 const answers = answerList();
 const question = composer({ ask, stop: () => state.asking?.abort(), unfollow: () => leaveFor({ library: state.library }) });
@@ -46,7 +47,13 @@ function leaveFor(route) {
   go(route);
 }
 
-async function show() {
+/** Show what the address names; one after another, so that a slow answer never overwrites a later one. */
+function show() {
+  showing = showing.then(showNow);
+  return showing;
+}
+
+async function showNow() {
   const route = parse(location.hash);
   setSidebar(false);
   chosen.close();
@@ -98,9 +105,9 @@ async function keptThread(id) {
   const views = [];
   for (let next = id; next && views.length < LONGEST_THREAD; ) {
     const answer = await api.answer(next).catch((error) => {
-      if (!views.length) throw error;
+      if (!views.length || error.status !== 404) throw error; // else an earlier one has been removed since
     });
-    if (!answer) break; // an earlier question that has been removed since
+    if (!answer) break;
     const view = viewOf(answer.question);
     view.keep(answer);
     views.unshift(view);
@@ -119,6 +126,12 @@ function settle() {
 }
 
 function failed(error) {
+  if (error.status === 0 && state.library) {
+    toast(error.message); // the server is away: what is shown stays
+    return;
+  }
+  abandon();
+  state.thread = [];
   byId("thread").replaceChildren(
     el("div", { class: "failed", role: "alert" }, el("p", {}, error.message), el("a", { class: "plain", href: "#/" }, "To the beginning")),
   );
@@ -134,7 +147,7 @@ function viewOf(words) {
     again: () => ask(words),
     removed: () => {
       tell("answers");
-      answers.load(state.library);
+      orTell(answers.load(state.library));
       go({ library: state.library });
     },
   });
@@ -178,7 +191,7 @@ function answered(view) {
   question.answered();
   history.pushState(null, "", format({ answer: view.id, source: parse(location.hash).source }));
   settle();
-  answers.load(state.library).then(() => answers.mark(view.id));
+  orTell(refresh("answers"));
   tell("answers");
 }
 
@@ -236,10 +249,13 @@ function closeSource() {
 
 // What changed, here or in another tab
 
-async function documentsChanged() {
+function documentsChanged() {
   tell("documents");
-  await refresh("documents");
+  orTell(refresh("documents"));
 }
+
+/** What is done beside the main thing fails with a passing note. */
+const orTell = (promise) => promise.catch((error) => toast(error.message));
 
 async function refresh(what) {
   if (!state.library) return;
@@ -250,7 +266,7 @@ async function refresh(what) {
 }
 
 const tell = (what) => tabs.postMessage({ what, library: state.library });
-tabs.addEventListener("message", ({ data }) => data.library === state.library && refresh(data.what).catch(() => {}));
+tabs.addEventListener("message", ({ data }) => data.library === state.library && orTell(refresh(data.what)));
 
 function recalled() {
   try {
@@ -292,7 +308,7 @@ addEventListener("keydown", (event) => {
 });
 
 async function start() {
-  watchHealth(() => (state.library && documents.all().length ? refresh("documents").catch(() => {}) : start()));
+  watchHealth(() => (state.library && documents.all().length ? orTell(refresh("documents")) : start()));
   try {
     chosen.models(await api.models());
   } catch (error) {
