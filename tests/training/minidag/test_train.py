@@ -42,8 +42,10 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr(evaluate, "MOST", 12)
     monkeypatch.setattr(rl, "MOST", 12)
-    monkeypatch.setattr(study, "IN_DISTRIBUTION", (1,))
-    monkeypatch.setattr(study, "BEYOND", (2,))
+    monkeypatch.setattr(study, "IN_DISTRIBUTION", (3,))
+    monkeypatch.setattr(study, "BEYOND", (4,))
+    monkeypatch.setattr(study, "_ROUNDS", 1)
+    monkeypatch.setattr(study, "_SAMPLES", (1, 2))
 
 
 @pytest.fixture
