@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from seriatim.training.metrics import read_metrics
 from seriatim.training.reflection.segments import Example, read_examples, write_examples
 from seriatim.training.reflection.template import Segment
 from tests.cli.terminal import seriatim
+from tests.models.olmoe_folder import make_checkpoint
 from tests.olmoe.test_tokenizer import TINY
 
 GSM = [
@@ -71,6 +73,50 @@ def test_a_model_is_taught_from_nothing_and_asked(folder: Path) -> None:
     assert told["example"].count("?") == 1
     asked = seriatim("model", "generate", told["example"], "--model", "run/last", "--max-tokens", "5", folder=folder)
     assert asked.returncode == 0, asked.stderr
+
+
+REFLECT = """
+[model]
+start = "start"
+[data]
+train = "made.jsonl"
+max_length = 2000
+[lora]
+rank = 4
+attention = true
+[run]
+learning_rate = 1e-2
+epochs = 30
+batch_size = 2
+"""
+
+
+def test_a_checkpoint_is_taught_exported_and_asked(folder: Path, papers: Path) -> None:
+    pytest.importorskip("trl", reason="tuning needs TRL: pip install '.[tune]'")
+    make_checkpoint(folder / "start")
+    (folder / "reflect.toml").write_text(REFLECT)
+    (folder / "mine.toml").write_text(MINE.replace('benchmarks = ["test.jsonl"]', 'system = "Correct yourself."'))
+    for command in (
+        ("train", "mine", "mine.toml"), ("train", "reflect", "reflect.toml", "--run", "run", "--steps", "29"),
+        ("train", "resume", "run"), ("train", "export", "run", "--out", "taught", "--gguf"),
+    ):  # fmt: skip
+        done = seriatim(*command, folder=folder)
+        assert done.returncode == 0, done.stderr
+    losses = [row["loss"] for row in read_metrics(folder / "run")]
+    assert losses[-1] < losses[0] / 2
+    # It writes the protocol by itself, from the chat layout that it was taught in.
+    written = seriatim(
+        "model", "generate", GSM[0]["question"], "--system", "Correct yourself.", "--model", "taught",
+        "--max-tokens", "200", folder=folder,
+    )  # fmt: skip
+    assert written.returncode == 0, written.stderr
+    assert written.stdout.startswith("<thinking>\n")
+    asked = seriatim(
+        "ask", "Who kept the log?", "--in", str(papers), "--model", "taught.gguf", "--effort", "fast", "--tokens",
+        "200", "--json", folder=folder,
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["thinking"]
 
 
 @pytest.mark.parametrize(

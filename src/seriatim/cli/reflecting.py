@@ -2,16 +2,20 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seriatim.cli.resuming import remember
 from seriatim.cli.scope import JsonOption
+from seriatim.cli.tuning import ConfigArgument, RunOption, StepsOption, tune_on
+
+if TYPE_CHECKING:
+    from seriatim.olmoe.tokenizer import Tokenizer
+    from seriatim.training.examples import Examples
+    from seriatim.training.minidag.config import MiniDagConfig
 
 _STYLES = {"asked": "dim", "masked": "red strike", "learned": "green", "tag": "bold green"}
-
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The settings.", show_default=False)]
 
 
 def show(
@@ -76,22 +80,46 @@ def mine(config: ConfigArgument, json: JsonOption = False) -> None:
 
 def reflect(
     config: ConfigArgument,
-    run: Annotated[Path, typer.Option("--run", metavar="DIR", help="The run's folder.", show_default=False)],
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", min=1, help="Stop at step N.", show_default=False)
-    ] = None,
-    problems: Annotated[int, typer.Option("--problems", metavar="N", min=1, help="Test on so many.")] = 100,
+    run: RunOption,
+    steps: StepsOption = None,
+    problems: Annotated[int, typer.Option("--problems", metavar="N", min=1, help="MiniDAG: test on so many.")] = 100,
     json: JsonOption = False,
 ) -> None:
-    """Teach a tiny model MiniDAG and to correct itself, from nothing; a run that was stopped goes on."""
+    """Teach a model to correct itself: a checkpoint on a file of examples, or a tiny model MiniDAG, from nothing.
+
+    Settings with a table [data] are the former. A run that was stopped goes on.
+    """
+    from seriatim.training.config import read_settings, tables
+    from seriatim.training.minidag.config import MiniDagConfig
+    from seriatim.training.tune_config import SftConfig
+
+    if "data" in tables(config):
+        tune_on(read_settings(config, SftConfig), run, steps, json, _encoded, ("reflect", config))
+        return
+    _minidag(read_settings(config, MiniDagConfig), config, run, steps, problems, json)
+
+
+def _encoded(file: Path, tokenizer: "Tokenizer", longest: int) -> "Examples":
+    """A file of typed segments as rows to tune on; what cannot be trained on is told."""
+    from seriatim.cli.printing import notice
+    from seriatim.training.examples import Examples
+    from seriatim.training.reflection.segments import encode_all, read_examples, rows
+
+    encoded, counts = encode_all(read_examples(file), tokenizer, longest)
+    too_long = counts.pop(f"it is longer than {longest} tokens", 0)
+    for reason, number in counts.items():
+        if reason != "kept":
+            notice(f"{number:,} examples of {file.name} left out: {reason}")
+    return Examples(rows(encoded), too_long)
+
+
+def _minidag(settings: "MiniDagConfig", config: Path, run: Path, steps: int | None, problems: int, json: bool) -> None:
     from dataclasses import asdict
 
     from seriatim.cli.printing import print_json
     from seriatim.cli.progress import progress_bar
     from seriatim.models.olmoe import start_torch
-    from seriatim.training.minidag.config import read_config
 
-    settings = read_config(config)
     remember(run, "reflect", config)
     start_torch()
     from seriatim.training.minidag.study import report

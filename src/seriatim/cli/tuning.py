@@ -9,6 +9,10 @@ from seriatim.cli.resuming import remember
 from seriatim.cli.scope import JsonOption
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seriatim.olmoe.tokenizer import Tokenizer
+    from seriatim.training.examples import Examples
     from seriatim.training.tune_config import DpoConfig, SftConfig
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The settings.", show_default=False)]
@@ -21,30 +25,36 @@ RunOption = Annotated[Path, typer.Option("--run", metavar="DIR", help="The run's
 def sft(config: ConfigArgument, run: RunOption, steps: StepsOption = None, json: JsonOption = False) -> None:
     """Tune a model on conversations; the same command goes on with a run that was stopped."""
     from seriatim.training.config import read_settings
+    from seriatim.training.examples import conversations
     from seriatim.training.tune_config import SftConfig
 
-    settings = read_settings(config, SftConfig)
-    remember(run, "sft", config)
-    _tune(settings, run, steps, json)
+    tune_on(read_settings(config, SftConfig), run, steps, json, conversations, ("sft", config))
 
 
 def dpo(config: ConfigArgument, run: RunOption, steps: StepsOption = None, json: JsonOption = False) -> None:
     """Tune a model on preferences; the same command goes on with a run that was stopped."""
     from seriatim.training.config import read_settings
+    from seriatim.training.examples import preferences
     from seriatim.training.tune_config import DpoConfig
 
-    settings = read_settings(config, DpoConfig)
-    remember(run, "dpo", config)
-    _tune(settings, run, steps, json)
+    tune_on(read_settings(config, DpoConfig), run, steps, json, preferences, ("dpo", config))
 
 
-def _tune(settings: "SftConfig | DpoConfig", run: Path, steps: int | None, json: bool) -> None:
+def tune_on(
+    settings: "SftConfig | DpoConfig",
+    run: Path,
+    steps: int | None,
+    json: bool,
+    read: "Callable[[Path, Tokenizer, int], Examples]",
+    begun_by: tuple[str, Path],
+) -> None:
+    """Tune by `settings` on the examples that `read` makes of their files, and print what came of it. `begun_by` is the
+    command and its file of settings."""
     from seriatim.cli.printing import notice, print_json
     from seriatim.cli.progress import progress_bar
     from seriatim.errors import UsageError
     from seriatim.models.olmoe import start_torch
     from seriatim.olmoe.tokenizer import Tokenizer
-    from seriatim.training import examples
     from seriatim.training.tune_config import SftConfig
 
     if not settings.data.train:
@@ -53,7 +63,6 @@ def _tune(settings: "SftConfig | DpoConfig", run: Path, steps: int | None, json:
     start_torch()
     from seriatim.training import tune
 
-    read = examples.conversations if isinstance(settings, SftConfig) else examples.preferences
     found = {
         name: read(settings.folder / file, tokenizer, settings.data.max_length)
         for name, file in (("train", settings.data.train), ("validation", settings.data.validation))
@@ -66,6 +75,7 @@ def _tune(settings: "SftConfig | DpoConfig", run: Path, steps: int | None, json:
             )
     rows = found["train"].rows
     held_out = found["validation"].rows if "validation" in found else None
+    remember(run, *begun_by)
     with progress_bar("Tuning") as update:
         if isinstance(settings, SftConfig):
             tuned = tune.sft(rows, settings, run, validation=held_out, steps=steps, progress=update)

@@ -167,16 +167,21 @@ def read_settings(path: Path, kind: type[T]) -> T:
 
     Raises `UsageError`, naming the key, for what is no such file or has a key or value that is none.
     """
+    given = tables(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _table(kind, given, "", {"folder": path.resolve().parent})
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def tables(path: Path) -> dict[str, Any]:
+    """What a TOML file says, unchecked. Raises `UsageError` for what is no such file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"the settings cannot be read from {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
-    try:
-        return _table(kind, table, "", {"folder": path.resolve().parent})
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from error
 
 
 def model_config(

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from seriatim.errors import TrainingError, UsageError
 from seriatim.olmoe.tokenizer import ROLES, Tokenizer
-
-IGNORED = -100
-"""The label of a token that is read and not learnt, as PyTorch's cross-entropy has it."""
+from seriatim.training.data.batches import IGNORED
 
 Row = dict[str, NDArray[np.int32]]
 """An example's ids: `input_ids` and `labels`, [T] each, or `prompt_ids`, `chosen_ids` and `rejected_ids`."""

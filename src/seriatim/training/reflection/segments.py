@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seriatim.errors import TrainingError
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.reflection.parser import escape_tags
@@ -90,6 +93,11 @@ def encode_all(examples: Iterable[Example], tokenizer: Tokenizer, longest: int) 
             reason = f"it is longer than {longest} tokens"
         counts[reason] += 1
     return kept, dict(counts)
+
+
+def rows(encoded: Iterable[Encoded]) -> list[dict[str, NDArray[np.int32]]]:
+    """The examples as `tune.sft` takes them."""
+    return [{"input_ids": np.array(each.ids, np.int32), "labels": np.array(each.labels, np.int32)} for each in encoded]
 
 
 def write_examples(file: Path, examples: Sequence[Example]) -> None:
