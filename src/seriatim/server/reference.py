@@ -1,45 +1,66 @@
-"""The reference at /docs, written from the OpenAPI description: one page without script, style or anything fetched."""
+"""The HTTP API's reference, from its OpenAPI description; at /docs as one page without script, style or anything
+fetched."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from typing import Any
 
 
-def reference_page(schema: Mapping[str, Any]) -> str:
-    """HTML that lists every operation with its parameters and body."""
-    operations = [
-        (operation.get("tags", ["other"])[0], method.upper(), path, operation)
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What can be asked: `fields` are parameters and the body's parts, with what they hold and whether they must be."""
+
+    tag: str
+    method: str
+    path: str
+    description: str
+    fields: tuple[tuple[str, str, bool], ...]
+
+
+def operations(schema: Mapping[str, Any]) -> list[Operation]:
+    """Every operation of an OpenAPI description, in its order."""
+    return [
+        Operation(
+            operation.get("tags", ["other"])[0], method.upper(), path, operation.get("description", ""),
+            tuple(_fields(operation, schema)),
+        )
         for path, methods in schema["paths"].items()
         for method, operation in methods.items()
-    ]
+    ]  # fmt: skip
+
+
+def reference_page(schema: Mapping[str, Any]) -> str:
+    """HTML that lists every operation with its parameters and body."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Seriatim: HTTP API</title>',
         f"<h1>Seriatim {escape(schema['info']['version'])}: HTTP API</h1>",
         f"<p>{escape(schema['info'].get('description', ''))}</p>",
         '<p>For programs: <a href="/openapi.json">openapi.json</a>.</p>',
     ]
-    for tag, group in groupby(operations, key=lambda each: each[0]):
+    for tag, group in groupby(operations(schema), key=lambda each: each.tag):
         parts.append(f"<h2>{escape(tag)}</h2>")
-        parts += [_operation(method, path, operation, schema) for _, method, path, operation in group]
+        parts += map(_html, group)
     return "\n".join(parts)
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    rows = [
-        (f"{each['name']} ({each['in']})", each["schema"], each.get("required", False))
-        for each in operation.get("parameters", ())
-    ]
+def _html(operation: Operation) -> str:
+    items = "".join(
+        f"<li><code>{escape(name)}</code>: {escape(kind)}{'' if required else ', optional'}"
+        for name, kind, required in operation.fields
+    )
+    head = f"<h3><code>{operation.method} {escape(operation.path)}</code></h3>"
+    return f"{head}<p>{escape(operation.description)}</p>" + (f"<ul>{items}</ul>" if items else "")
+
+
+def _fields(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    for each in operation.get("parameters", ()):
+        yield f"{each['name']} ({each['in']})", _kind(each["schema"]), each.get("required", False)
     for content in operation.get("requestBody", {}).get("content", {}).values():
         body = _resolved(content["schema"], schema)
-        required = body.get("required", ())
-        rows += [(name, each, name in required) for name, each in body.get("properties", {}).items()]
-    items = "".join(
-        f"<li><code>{escape(name)}</code>: {escape(_kind(each))}{'' if required else ', optional'}"
-        for name, each, required in rows
-    )
-    said = escape(operation.get("description", ""))
-    return f"<h3><code>{method} {escape(path)}</code></h3><p>{said}</p>" + (f"<ul>{items}</ul>" if items else "")
+        for name, each in body.get("properties", {}).items():
+            yield name, _kind(each), name in body.get("required", ())
 
 
 def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
