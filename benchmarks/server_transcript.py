@@ -20,7 +20,7 @@ import httpx
 from mcp import Client
 from openai import OpenAI
 
-QUESTION = "How many steps does the tower of the lighthouse have?"
+QUESTION = "Who was the first to find that the lake had gone, when the fog lifted?"
 SAMPLE = Path(__file__).parents[1] / "examples"
 
 
