@@ -90,8 +90,8 @@ def free_port() -> int:
 def serving(home: Path, *command: str) -> Iterator[Server]:
     port = free_port()
     server = Server(home, [each.format(home=home, port=port) for each in command], port)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()

@@ -38,6 +38,17 @@ def test_files_are_chosen_and_read_in_the_background(fresh: Any) -> None:
     assert fresh.inner_text(".welcome h1") == "What would you like to know?"
 
 
+def test_many_files_come_in_turn_and_one_that_waits_can_be_cancelled(fresh: Any) -> None:
+    files = [LETTER | {"name": f"{number:02}.txt", "buffer": b"Paper %d." % number} for number in range(12)]
+    fresh.route("**/documents", lambda route: (fresh.wait_for_timeout(150), route.continue_()))
+    fresh.set_input_files("#files", files)
+    fresh.get_by_role("button", name="Cancel 11.txt").click()
+
+    fresh.wait_for_selector("#documents >> text=10.txt")
+    fresh.wait_for_selector(".upload", state="detached")
+    assert texts(fresh, ".document .name") == [f"{number:02}.txt" for number in range(11)]
+
+
 def test_files_are_dropped_anywhere(fresh: Any) -> None:
     drop = """() => {
         const carried = new DataTransfer();

@@ -77,7 +77,7 @@ def test_a_killed_server_is_told_of_and_the_page_goes_on_when_it_is_back(page: A
     mortal.start()
     page.wait_for_selector("#banner", state="hidden")
     page.fill("#question", "")
-    page.click("text=Ask again")
+    page.get_by_role("button", name="Ask again").click()
     page.wait_for_selector(".answer[aria-busy] .stretch.plan")
 
 
@@ -128,3 +128,14 @@ def test_an_answer_opens_in_its_own_library(page: Any, scripted: Server) -> None
     page.goto(f"{scripted.url}/#/answer/{key}")
     page.wait_for_selector(".cite")
     assert page.input_value("#library") == "papers"
+
+
+def test_what_is_shown_stays_while_the_server_is_away(page: Any, mortal: Server) -> None:
+    opened(page, mortal)
+    ask(page)
+    mortal.kill()
+    page.click(".cite >> nth=0")
+
+    page.wait_for_selector("#toast:has-text('seriatim serve')")
+    assert page.inner_text(".question") == YEARS
+    assert page.inner_text(".output").startswith("Mr Rooke")

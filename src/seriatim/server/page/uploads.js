@@ -5,6 +5,7 @@ import { byId, el, icon } from "./dom.js";
 import { announce } from "./live.js";
 
 const EVERY_MS = 400;
+const LANES = 4; // files on their way at once: a folder of a thousand is no flood
 const ENDED = ["done", "failed", "cancelled"];
 
 /** `library()` names where files go; `added()` is called when one is readable. */
@@ -39,13 +40,17 @@ export function uploads({ library, added }) {
 
   async function add(files) {
     const into = library();
-    await Promise.all(files.map((file) => addOne(into, file)));
+    const waiting = files.map((file) => ({ file, line: progressLine(file.name) }));
+    byId("uploads").append(...waiting.map(({ line }) => line.element));
+    const lane = async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) await addOne(into, next.file, next.line);
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
   }
 
   // A file a request: one that is refused does not take the others with it.
-  async function addOne(into, file) {
-    const line = progressLine(file.name);
-    byId("uploads").append(line.element);
+  async function addOne(into, file, line) {
+    if (!line.element.isConnected) return; // cancelled while it waited
     try {
       const sending = api.upload(into, [file], (share) => line.show(share < 1 ? "Sending" : "Waiting", share));
       line.cancels(sending.cancel);
@@ -77,8 +82,10 @@ export function uploads({ library, added }) {
 
 function progressLine(name) {
   const bar = el("progress", { max: 1, "aria-label": `Adding ${name}` });
-  const state = el("span", { class: "hint" }, "Sending");
+  const state = el("span", { class: "hint" }, "Waiting");
+  const cancel = () => element.remove();
   const button = el("button", { type: "button", class: "icon-button quiet" }, icon("close", `Cancel ${name}`));
+  button.onclick = cancel;
   const element = el("li", { class: "upload" }, el("span", { class: "name", title: name }, name), state, button, bar);
   return {
     name,
@@ -95,7 +102,7 @@ function progressLine(name) {
       element.classList.add("failed");
       element.append(el("p", { class: "error", role: "alert" }, message));
       button.querySelector(".sr").textContent = `Dismiss ${name}`;
-      button.onclick = () => element.remove();
+      button.onclick = cancel;
     },
   };
 }
