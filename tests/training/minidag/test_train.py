@@ -80,12 +80,16 @@ def test_a_batch_is_a_function_of_its_step(config: MiniDagConfig, data: ArmData,
 
 
 def test_warm_up_is_learned_from_where_it_repeats(data: ArmData) -> None:
-    ids, labels = data.batch(0)
-    for row, wanted in zip(ids, labels, strict=True):
-        first = int((wanted != IGNORED).argmax())
-        length = first + 1
-        assert (wanted[first:] == [*row[1:], row[len(row) - length + 1 - 1]][first:]).any()
-        assert all(row[place] == row[place - length] for place in range(length, len(row)))
+    lengths = set()
+    for step in range(4):
+        ids, labels = data.batch(step)
+        length = int((labels[0] != IGNORED).argmax()) + 1
+        lengths.add(length)
+        assert len(set(ids[0, :length])) == length
+        assert (ids[:, length:] == ids[:, :-length]).all()
+        assert (labels[:, length - 1 : -1] == ids[:, length:]).all()
+        assert (labels[:, : length - 1] == IGNORED).all()
+    assert len(lengths) > 1
 
 
 def test_prompts_are_not_learned_from(data: ArmData) -> None:
@@ -93,7 +97,7 @@ def test_prompts_are_not_learned_from(data: ArmData) -> None:
     for row, wanted in zip(ids, labels, strict=True):
         first = int((wanted != IGNORED).argmax())
         assert SYMBOLS.decode(row[: first + 1]).endswith("<|assistant|>\n")
-        learned = [int(each) for each in wanted[first:] if each not in (IGNORED,)]
+        learned = [int(each) for each in wanted[first:] if each != IGNORED]
         assert SYMBOLS.decode(learned).startswith("<thinking>\n<plan>\n")
         assert learned[-1] == 0
 

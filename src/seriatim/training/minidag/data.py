@@ -22,7 +22,7 @@ from seriatim.training.reflection.segments import Encoded, encode
 
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
-_SHORTEST, _LONGEST, _FILLED = 3, 40, 120
+_SHORTEST, _LONGEST, _FILLED = 4, 24, 64
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,7 @@ class ArmData:
     def batch(self, step: int) -> Batch:
         """The batch of `step`: repeated sequences first, then problems."""
         if step < self.settings.induction_steps:
-            # Short ones first: what is learned on them is not found on long ones for a million tokens.
-            longest = 8 + (_LONGEST - 8) * min(1.0, 1.5 * step / self.settings.induction_steps)
-            return repeats(np.random.default_rng([self.seed, 1, step]), self.settings.batch_tokens, int(longest))
+            return repeats(np.random.default_rng([self.seed, 1, step]), self.settings.batch_tokens)
         block, place = divmod(step - self.settings.induction_steps, BLOCK)
         if block not in self._cached:
             self._cached.clear()
@@ -99,13 +97,15 @@ def padded(examples: Sequence[Encoded], pad_id: int = 1) -> Batch:
     return Batch(ids_BT, labels_BT)
 
 
-def repeats(rng: np.random.Generator, tokens: int, longest: int = _LONGEST) -> Batch:
-    """Random sequences of symbols, each three times over or more, learned from where they repeat: to look up what stood
-    after the same symbols before is what the task needs most, and by itself learns last."""
-    length = int(rng.integers(_SHORTEST, longest, endpoint=True))
+def repeats(rng: np.random.Generator, tokens: int) -> Batch:
+    """Random sequences of different symbols, each three times over or more, learned from where they repeat: to look up
+    what stood after the same symbol before is what the task needs most, and by itself learns last. How long they are
+    differs from batch to batch, or it would be enough to look so many places back."""
+    length = int(rng.integers(_SHORTEST, _LONGEST, endpoint=True))
     times = max(3, _FILLED // length)
     count = max(1, tokens // (length * times))
-    rows = np.tile(_symbols()[rng.integers(len(_symbols()), size=(count, length))], (1, times))
+    shuffled = rng.permuted(np.tile(_symbols(), (count, 1)), axis=1)
+    rows = np.tile(shuffled[:, :length], (1, times))
     labels = rows[:, 1:].copy()
     labels[:, : length - 1] = IGNORED
     return Batch(rows[:, :-1], labels)

@@ -24,11 +24,13 @@ from seriatim.training.reflection.template import ROLES, Role, Segment, conversa
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question, and a response in segments; `source` says who made it, `verified` which verifier accepted it."""
+    """A question, and a response in segments. `system` and `instruction` are what it is asked with; `source` says who
+    made it, `verified` which verifier accepted it."""
 
     question: str
     segments: tuple[Segment, ...]
     system: str = ""
+    instruction: str = ""
     source: str = ""
     verified: str = ""
 
@@ -50,7 +52,7 @@ def encode(example: Example, tokenizer: Tokenizer) -> Encoded:
     """
     if wrong := fault(example):
         raise TrainingError(f"this example cannot be trained on: {wrong}")
-    ids = tokenizer.chat(conversation(example.question, example.system))
+    ids = tokenizer.chat(conversation(example.question, example.system, example.instruction))
     labels = [IGNORED] * len(ids)
     roles: list[Role | None] = [None] * len(ids)
     for piece in pieces(example.segments):

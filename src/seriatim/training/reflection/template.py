@@ -40,10 +40,12 @@ class Piece:
     role: Role | None = None
 
 
-def conversation(question: str, system: str = "") -> list[Message]:
-    """The messages before a response. Tags in them are made harmless, so that neither can open or close one."""
-    turns = [Message("system", escape_tags(system))] if system else []
-    return [*turns, Message("user", escape_tags(question))]
+def conversation(question: str, system: str = "", instruction: str = "") -> list[Message]:
+    """The messages before a response. Tags in the question are made harmless, so that it can open or close none;
+    `system` and `instruction`, which stands behind the question, are ours, and may explain them."""
+    turns = [Message("system", system)] if system else []
+    asked = escape_tags(question)
+    return [*turns, Message("user", f"{asked}\n{instruction}" if instruction else asked)]
 
 
 def pieces(segments: Sequence[Segment]) -> Iterator[Piece]:

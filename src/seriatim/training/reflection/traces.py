@@ -27,7 +27,8 @@ def traces(
             accepted = tried is not None and task.verify(tried).accepted
             counts["not of the form" if tried is None else "accepted" if accepted else "refused"] += 1
             if tried is not None and accepted:
-                yield Example(task.question, segments(tried), task.system, f"trace of {generator.name}", task.verified)
+                source = f"trace of {generator.name}"
+                yield Example(task.question, segments(tried), task.system, source=source, verified=task.verified)
                 break
 
 
