@@ -57,7 +57,7 @@ def _tensorboard(run: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise UsageError("run.tensorboard needs the package tensorboard: pip install tensorboard") from error
+        raise UsageError("run.tensorboard needs the package tensorboard: pip install 'seriatim[logs]'") from error
     return SummaryWriter(str(run / "tensorboard"))
 
 
@@ -65,5 +65,5 @@ def _wandb(run: Path, project: str) -> Any:
     try:
         import wandb
     except ImportError as error:
-        raise UsageError("run.wandb needs the package wandb: pip install wandb") from error
+        raise UsageError("run.wandb needs the package wandb: pip install 'seriatim[logs]'") from error
     return wandb.init(project=project, name=run.name, dir=str(run), resume="allow", id=run.name)
