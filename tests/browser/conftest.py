@@ -97,7 +97,7 @@ def serving(home: Path, *command: str) -> Iterator[Server]:
         server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the scripted model, and the sample document as text and as a PDF in a library of its own."""
     home = tmp_path_factory.mktemp("scripted")
@@ -114,7 +114,7 @@ def letters() -> bytes:
     return pdf([part[:1800].encode("latin-1", "replace").decode("latin-1") for part in parts])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Chromium, headless."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")

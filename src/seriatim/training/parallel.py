@@ -9,6 +9,7 @@ Each process reads its own stretch of a batch; gradients are averaged. Alone, wi
 all of this does nothing.
 """
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,8 @@ def processes() -> Iterator[Processes]:
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
+        # What still holds a group keeps its threads alive; one that runs when the interpreter ends aborts the process.
+        gc.collect()
         dist.destroy_process_group()
 
 
