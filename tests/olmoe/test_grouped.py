@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seriatim.olmoe.grouped import _on_gpu, grouped_swiglu
+from seriatim.olmoe.grouped import _on_gpu, combined, dispatched, grouped_swiglu
 
 
 def by_loop(rows: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, counts: Tensor) -> Tensor:
@@ -45,3 +45,19 @@ def test_the_path_for_gpus_computes_the_same(counts: list[int]) -> None:
     given_ = [each.detach() for each in inputs(counts, 16, 8, torch.float32)]
     loads = torch.tensor(counts)
     torch.testing.assert_close(_on_gpu(*given_, loads), by_loop(*given_, loads), rtol=1e-4, atol=1e-4)
+
+
+def test_rows_go_to_their_experts_and_back_as_plain_indexing_has_them() -> None:
+    torch.manual_seed(0)
+    experts_A = torch.stack([torch.randperm(6)[:3] for _ in range(10)]).flatten()
+    order_A = experts_A.argsort(stable=True)
+    place_A = order_A.argsort()
+    hidden_ND = torch.randn(10, 4, dtype=torch.float64, requires_grad=True)
+    rows_AD = dispatched(hidden_ND, order_A, place_A)
+    assert torch.equal(rows_AD, hidden_ND[order_A // 3])
+    back_ND = combined(rows_AD, order_A, place_A, 10)
+    torch.testing.assert_close(back_ND, 3 * hidden_ND)
+    assert torch.autograd.gradcheck(lambda hidden: dispatched(hidden, order_A, place_A), (hidden_ND,))
+    assert torch.autograd.gradcheck(
+        lambda rows: combined(rows, order_A, place_A, 10), (rows_AD.detach().requires_grad_(),)
+    )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seriatim.olmoe.config import OlmoeConfig
-from seriatim.olmoe.grouped import grouped_swiglu
+from seriatim.olmoe.grouped import combined, dispatched, grouped_swiglu
 from seriatim.olmoe.router import Routing
 
 
@@ -22,15 +22,12 @@ class Experts(nn.Module):
 
     def forward(self, hidden_ND: Tensor, routing: Routing) -> Tensor:
         """The weighted sum of each token's experts, [N, D]."""
-        experts_per_token = routing.experts_NK.shape[1]
         experts_A, order_A = routing.experts_NK.flatten().sort(stable=True)
         counts_E = experts_A.bincount(minlength=routing.logits_NE.shape[1])
-        rows_AD = hidden_ND[order_A // experts_per_token]
-        weights_A = routing.weights_NK.flatten()[order_A]
-        outputs_AD = self.compute(rows_AD, weights_A, counts_E)
-        # Back to the tokens' own order, each token's experts side by side, and summed there.
         place_A = torch.empty_like(order_A).scatter_(0, order_A, torch.arange(len(order_A), device=order_A.device))
-        return outputs_AD[place_A].unflatten(0, (-1, experts_per_token)).sum(1)
+        rows_AD = dispatched(hidden_ND, order_A, place_A)
+        outputs_AD = self.compute(rows_AD, routing.weights_NK.flatten()[order_A], counts_E)
+        return combined(outputs_AD, order_A, place_A, len(hidden_ND))
 
     def compute(self, rows_AD: Tensor, weights_A: Tensor, counts_E: Tensor) -> Tensor:
         """Each row, weighted, by its expert; rows are sorted by expert, of which each has `counts_E`."""

@@ -1,9 +1,11 @@
-"""Grouped SwiGLU: rows sorted by expert through each expert's weights, with a backward of its own.
+"""Tokens to their experts and back: rows sorted by expert, through each expert's weights, summed by token; each with a
+backward of its own.
 
 Autograd over a loop of experts makes a whole zero gradient of the stacked weights for every expert, and a node for
-every small product; here each product writes straight into its place.
+every small product; here each product writes straight into its place. Of rows that were gathered autograd adds the
+gradients up one by one; but where they go is a permutation, so its inverse gathers them.
 
-Shapes: A rows (assignments, sorted by expert), E experts, D hidden size, F expert width.
+Shapes: N tokens, K experts a token, A = N·K rows (assignments, sorted by expert), E experts, D hidden size, F width.
 """
 
 from typing import Any
@@ -12,6 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+
+def dispatched(hidden_ND: Tensor, order_A: Tensor, place_A: Tensor) -> Tensor:
+    """Each token's row once for each of its experts, sorted by expert: row a is that of assignment `order_A[a]`, which
+    stands at `place_A`."""
+    made: Tensor = _Dispatch.apply(hidden_ND, order_A, place_A)
+    return made
+
+
+def combined(outputs_AD: Tensor, order_A: Tensor, place_A: Tensor, tokens: int) -> Tensor:
+    """The sum of each token's rows, [N, D]: back to the tokens' own order, each token's experts side by side."""
+    made: Tensor = _Combine.apply(outputs_AD, order_A, place_A, tokens)
+    return made
 
 
 def grouped_swiglu(
@@ -33,6 +48,41 @@ def _on_gpu(rows_AD: Tensor, weights_A: Tensor, gate_up_EGD: Tensor, down_EDF: T
     gate_AF, up_AF = both_AG.chunk(2, dim=-1)
     hidden_AF = F.silu(gate_AF) * up_AF * weights_A[:, None].to(both_AG.dtype)
     return F.grouped_mm(hidden_AF, down_EDF.transpose(-1, -2), offs=offsets_E)
+
+
+def _spread(rows_ND: Tensor, order_A: Tensor) -> Tensor:
+    return rows_ND.index_select(0, order_A // (len(order_A) // len(rows_ND)))
+
+
+def _gathered(rows_AD: Tensor, place_A: Tensor, tokens: int) -> Tensor:
+    return rows_AD.index_select(0, place_A).view(tokens, len(place_A) // tokens, -1).sum(1)
+
+
+class _Dispatch(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden_ND: Tensor, order_A: Tensor, place_A: Tensor) -> Tensor:
+        ctx.save_for_backward(place_A)
+        ctx.tokens = len(hidden_ND)
+        return _spread(hidden_ND, order_A)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_AD: Tensor) -> tuple[Tensor | None, ...]:
+        (place_A,) = ctx.saved_tensors
+        return _gathered(grad_AD, place_A, ctx.tokens), None, None
+
+
+class _Combine(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, outputs_AD: Tensor, order_A: Tensor, place_A: Tensor, tokens: int) -> Tensor:
+        ctx.save_for_backward(order_A)
+        return _gathered(outputs_AD, place_A, tokens)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_ND: Tensor) -> tuple[Tensor | None, ...]:
+        (order_A,) = ctx.saved_tensors
+        return _spread(grad_ND, order_A), None, None, None
 
 
 class _Grouped(torch.autograd.Function):

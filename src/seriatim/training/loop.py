@@ -26,6 +26,7 @@ from seriatim.training.corpus import corpus
 from seriatim.training.data.batches import IGNORED, Data
 from seriatim.training.expert_choice import let_experts_choose
 from seriatim.training.losses import step_losses
+from seriatim.training.memory import keep_freed_memory
 from seriatim.training.metrics import Metrics
 from seriatim.training.parallel import Processes
 from seriatim.training.schedule import learning_rate
@@ -75,6 +76,7 @@ def train(
     progress: Progress | None = None,
 ) -> Trained:
     """Train on `data` as `pretrain` does, whatever they are."""
+    keep_freed_memory()
     model = _model(config, data)
     if config.model.routing == "expert_choice":
         let_experts_choose(model)
