@@ -5,7 +5,7 @@ of 2,048 tokens: a third of the corpus); arms as in ARMS, each with seeds 0, 1, 
 alike. The corpus is all the .txt files of --texts, cut at paragraphs into documents of about 4,000 characters, 2 % held
 out; a tokenizer of 2,048 ids is trained on it. What counts is the last held-out loss, each arm less "64 of 8" of the
 same seed: mean and 95 % interval by Student's t over the seeds. "dense" has one expert of the same active size; how
-many times fewer steps, and seconds, "64 of 8" needs to reach its last loss is read off the held-out curve.
+many times fewer steps "64 of 8" needs to reach its last loss is read off the held-out curve.
 
 Public-domain texts that come to hand: two novels from Project Gutenberg, and `apt-get install bible-kjv;
 bible -f Gen1:1-Rev22:21 > kjv.txt`. Runs are taken up where they stopped.
@@ -40,7 +40,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "expert choice": {"loss": {"balancing": 0.0}, "expert_choice": True},
     "eps 1e-5": {"optimizer": {"eps": 1e-5}},
 }
-VOCABULARY, DOCUMENT_CHARACTERS = 2048, 4000
+VOCABULARY, DOCUMENT_CHARACTERS, STEP_TOKENS = 2048, 4000, 16 * 128
+COLUMNS = {"step": "step", "loss": "validation_loss", "load_max": "load_max", "idle_experts": "idle_experts"}
+DASHES = ("-", "--", "-.", ":")
 # Student's t, two-sided 95 %, two degrees of freedom.
 T_95 = 4.303
 
@@ -128,19 +130,13 @@ def _name(arm: str, seed: int) -> str:
 
 
 def _curve(run: Path) -> list[dict[str, float]]:
-    """Held-out loss, fullest expert and idle experts by step, with the seconds of training until then."""
+    """Held-out loss, fullest expert and idle experts by step."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    by_step = {row["step"]: row for row in rows}
-    typical = statistics.median(1 / row["tokens_per_s"] for row in by_step.values())
-    tokens = 16 * 128
     return [
-        {
-            "step": step, "loss": row["validation_loss"], "seconds": step * tokens * typical,
-            "load_max": row["load_max"], "idle_experts": row["idle_experts"],
-        }
-        for step, row in sorted(by_step.items())
+        {key: row[name] for key, name in COLUMNS.items()}
+        for row in sorted(rows, key=lambda row: row["step"])
         if row.get("validation_loss") is not None
-    ]  # fmt: skip
+    ]
 
 
 def _arm(arm: str, runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
@@ -157,23 +153,22 @@ def _arm(arm: str, runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
 
 
 def _against_dense(runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
-    """How many times fewer steps and seconds the sparse model needs to reach the dense one's last held-out loss."""
-    steps, seconds = [], []
+    """How many times fewer steps the sparse model needs to reach the dense one's last held-out loss."""
+    fewer = []
     for seed in SEEDS:
         dense = runs["dense", seed][-1]
         reached = _reached(runs[BASE, seed], dense["loss"])
         if reached is None:
             return {"fewer_steps": None, "why": f"not reached with seed {seed}"}
-        steps.append(dense["step"] / reached["step"])
-        seconds.append(dense["seconds"] / reached["seconds"])
-    return {"fewer_steps": _interval(steps), "fewer_seconds": _interval(seconds)}
+        fewer.append(dense["step"] / reached)
+    return {"fewer_steps": _interval(fewer)}
 
 
-def _reached(curve: list[dict[str, float]], loss: float) -> dict[str, float] | None:
+def _reached(curve: list[dict[str, float]], loss: float) -> float | None:
     for before, after in pairwise(curve):
         if after["loss"] <= loss:
             share = (before["loss"] - loss) / (before["loss"] - after["loss"])
-            return {key: before[key] + share * (after[key] - before[key]) for key in ("step", "seconds")}
+            return before["step"] + share * (after["step"] - before["step"])
     return None
 
 
@@ -189,26 +184,19 @@ def _draw(runs: dict[Any, list[dict[str, float]]], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
+    figure, axes = plt.subplots(figsize=(6, 4))
     for number, arm in enumerate(dict.fromkeys(arm for arm, _ in runs)):
         curves = [runs[arm, seed] for seed in SEEDS]
-        losses = [[row["loss"] for row in curve] for curve in curves]
-        mean = [statistics.mean(each) for each in zip(*losses, strict=True)]
-        for axis, key in zip(axes, ("step", "seconds"), strict=True):
-            xs = [statistics.mean(each) for each in zip(*([row[key] for row in c] for c in curves), strict=True)]
-            if key == "step":
-                xs = [x * 16 * 128 / 1e6 for x in xs]
-            style = ("-", "--", "-.", ":")[number % 4]
-            axis.plot(xs, mean, style, color=f"C{number}", label=arm)
-            axis.fill_between(
-                xs, [min(e) for e in zip(*losses, strict=True)], [max(e) for e in zip(*losses, strict=True)],
-                color=f"C{number}", alpha=0.15, linewidth=0,
-            )  # fmt: skip
-    axes[0].set(xlabel="million tokens", ylabel="held-out loss (mean and range of three seeds)", ylim=(None, 6))
-    axes[1].set(xlabel="seconds of training")
-    axes[0].legend(frameon=False)
+        tokens = [row["step"] * STEP_TOKENS / 1e6 for row in curves[0]]
+        losses = list(zip(*([row["loss"] for row in curve] for curve in curves), strict=True))
+        axes.plot(tokens, list(map(statistics.mean, losses)), DASHES[number % 4], color=f"C{number}", label=arm)
+        low, high = list(map(min, losses)), list(map(max, losses))
+        axes.fill_between(tokens, low, high, color=f"C{number}", alpha=0.15, linewidth=0)
+    axes.set(xlabel="million tokens", ylabel="held-out loss (mean and range of three seeds)", ylim=(None, 6))
+    axes.legend(frameon=False)
     figure.tight_layout()
-    figure.savefig(file)
+    matplotlib.rcParams["svg.hashsalt"] = "seriatim"  # the same picture from the same figures
+    figure.savefig(file, metadata={"Date": None})
 
 
 if __name__ == "__main__":
