@@ -18,6 +18,7 @@ import argparse
 import json
 import math
 import statistics
+import subprocess
 import sys
 from dataclasses import replace
 from itertools import pairwise
@@ -27,7 +28,7 @@ from typing import Any
 import torch
 
 from machine import machine
-from seriatim.training.config import LossSettings, TrainConfig, read_config
+from seriatim.training.config import read_config
 
 SEEDS = (0, 1, 2)
 BASE = "64 of 8"
@@ -37,7 +38,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "dense": {"model": DENSE, "loss": {"balancing": 0.0, "z": 0.0}},
     "8 of 1": {"model": {"num_experts": 8, "num_experts_per_tok": 1, "intermediate_size": 256}},
     "no balancing loss": {"loss": {"balancing": 0.0}},
-    "expert choice": {"loss": {"balancing": 0.0}, "expert_choice": True},
+    "expert choice": {"model": {"routing": "expert_choice"}, "loss": {"balancing": 0.0}},
     "eps 1e-5": {"optimizer": {"eps": 1e-5}},
 }
 VOCABULARY, DOCUMENT_CHARACTERS, STEP_TOKENS = 2048, 4000, 16 * 128
@@ -79,8 +80,6 @@ def main() -> None:
 
 def _corpus(texts: Path, runs: Path) -> None:
     """Token shards of the texts, in runs/data."""
-    import subprocess
-
     if (runs / "data").exists():
         return
     runs.mkdir(parents=True, exist_ok=True)
@@ -110,17 +109,8 @@ def _train(arm: str, seed: int, runs: Path) -> None:
     from seriatim.training import loop
 
     base = read_config(Path(__file__).parent / "pretraining" / "base.toml")
-    changes = ARMS[arm]
-    config: TrainConfig = replace(
-        base,
-        folder=runs.resolve(),
-        model=replace(base.model, **changes.get("model", {}))
-        if "expert_choice" not in changes
-        else replace(base.model, routing="expert_choice"),
-        loss=replace(base.loss, **changes.get("loss", {})) if "loss" in changes else LossSettings(),
-        optimizer=replace(base.optimizer, **changes.get("optimizer", {})),
-        run=replace(base.run, seed=seed),
-    )
+    tables = {name: replace(getattr(base, name), **changes) for name, changes in ARMS[arm].items()}
+    config = replace(base, folder=runs.resolve(), run=replace(base.run, seed=seed), **tables)
     trained = loop.pretrain(config, runs / _name(arm, seed))
     print(f"{arm}, seed {seed}: held-out loss {trained.validation_loss}", flush=True)
 

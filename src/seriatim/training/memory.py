@@ -10,7 +10,7 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, where the C library is glibc.
 
     A step makes and drops tensors of many megabytes; by default each is mapped anew, and the system fills it with
-    zeros page by page, which takes a third of a step on a CPU. The peak is the same.
+    zeros page by page, which can take a quarter of a step on a CPU (benchmarks/training_speed.py).
     """
     if not sys.platform.startswith("linux"):
         return
