@@ -108,8 +108,7 @@ class _Grouped(torch.autograd.Function):
         rows_AD, weights_A, gate_up_EGD, down_EDF, both_AG = ctx.saved_tensors
         grad_AD = grad_AD.contiguous()
         gate_AF, up_AF = both_AG.chunk(2, dim=-1)
-        sigmoid_AF = gate_AF.sigmoid()
-        silu_AF = gate_AF * sigmoid_AF
+        silu_AF = F.silu(gate_AF)
         unweighted_AF = silu_AF * up_AF
         hidden_AF = unweighted_AF * weights_A[:, None]
         grad_hidden_AF = torch.empty_like(hidden_AF)
@@ -122,9 +121,7 @@ class _Grouped(torch.autograd.Function):
         grad_both_AG = torch.empty_like(both_AG)
         grad_gate_AF, grad_up_AF = grad_both_AG.chunk(2, dim=-1)
         torch.mul(grad_hidden_AF, silu_AF, out=grad_up_AF)
-        # silu'(x) = s (1 + x (1 - s)), s = sigmoid(x)
-        slope_AF = (1 - sigmoid_AF).mul_(gate_AF).add_(1).mul_(sigmoid_AF)
-        torch.mul(grad_hidden_AF.mul_(up_AF), slope_AF, out=grad_gate_AF)
+        torch.ops.aten.silu_backward.grad_input(grad_hidden_AF.mul_(up_AF), gate_AF, grad_input=grad_gate_AF)
         grad_rows_AD = torch.empty_like(rows_AD)
         grad_gate_up_EGD = torch.empty_like(gate_up_EGD)
         for e, span in _spans(ctx.counts, grad_gate_up_EGD):
