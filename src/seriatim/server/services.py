@@ -45,12 +45,13 @@ class Services:
         self.database.close()
 
 
-def _services(request: Request) -> Services:
+# FastAPI takes what is not async to another thread and back, which takes longer than all that these do.
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def _client(request: Request) -> str:
+async def _client(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
