@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from seriatim.training.data.batches import IGNORED
 from seriatim.training.metrics import read_metrics
 from seriatim.training.minidag import evaluate, rl, study
 from seriatim.training.minidag.config import MiniDagConfig, read_config
-from seriatim.training.minidag.data import ArmData
+from seriatim.training.minidag.data import ArmData, repeats
 from seriatim.training.minidag.decoding import Written, decode
 from seriatim.training.minidag.evaluate import (
     REFLECTION,
@@ -27,13 +28,14 @@ from seriatim.training.minidag.evaluate import (
     solve,
     token_classes,
     verifier_guided,
+    without_reflections,
 )
 from seriatim.training.minidag.train import arm_data, train
 from seriatim.training.minidag.vocabulary import TOKENS, tokenizer
 
 TINY = Path(__file__).parent / "tiny.toml"
 SYMBOLS = tokenizer()
-TESTS = held_out((2, 3), 6)
+TESTS = held_out((3, 4), 6)
 
 
 @pytest.fixture(autouse=True)
@@ -79,17 +81,18 @@ def test_a_batch_is_a_function_of_its_step(config: MiniDagConfig, data: ArmData,
     assert len({batch.ids_BT.tobytes() for batch in first}) == 40
 
 
-def test_warm_up_is_learned_from_where_it_repeats(data: ArmData) -> None:
-    lengths = set()
-    for step in range(4):
-        ids, labels = data.batch(step)
-        length = int((labels[0] != IGNORED).argmax()) + 1
-        lengths.add(length)
-        assert len(set(ids[0, :length])) == length
-        assert (ids[:, length:] == ids[:, :-length]).all()
-        assert (labels[:, length - 1 : -1] == ids[:, length:]).all()
-        assert (labels[:, : length - 1] == IGNORED).all()
-    assert len(lengths) > 1
+def test_warm_up_is_learned_from_where_it_repeats() -> None:
+    distances = set()
+    for seed in range(20):
+        ids, labels = repeats(np.random.default_rng(seed), 1024)
+        assert 0 < ids.size <= 1024
+        for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
+            learned = [place for place, label in enumerate(wanted) if label != IGNORED]
+            for place in learned[1:]:  # that a sequence begins anew is learned too, and cannot be known at first
+                before = max(n for n in range(place) if row[n] == row[place])
+                assert row[before + 1] == wanted[place]
+                distances.add(place - before)
+    assert min(distances) < 20 and max(distances) > 150
 
 
 def test_prompts_are_not_learned_from(data: ArmData) -> None:
@@ -141,6 +144,14 @@ def test_what_is_banned_is_not_written(model: Olmoe) -> None:
     assert not banned & set(other.ids)
 
 
+def test_what_has_no_reflection_is_not_written_again(model: Olmoe) -> None:
+    prefixes = ["<thinking>\n<reflection>\n" if place % 2 else "" for place in range(len(TESTS))]
+    allowed = solve(model, SYMBOLS, TESTS, prefixes=prefixes)
+    banned = without_reflections(model, SYMBOLS, TESTS, allowed)
+    assert banned == solve(model, SYMBOLS, TESTS, reflect=False)
+    assert banned[1] != allowed[1]
+
+
 def test_responses_go_on_from_their_prefix(model: Olmoe) -> None:
     prefixes = [begun(problem, problem.steps) for problem in TESTS]
     outcomes = solve(model, SYMBOLS, TESTS, prefixes=prefixes)
@@ -161,7 +172,7 @@ def test_chances_are_those_of_the_model(model: Olmoe) -> None:
 
 def test_a_model_that_knows_nothing_scores_nothing(model: Olmoe) -> None:
     assert probe(model, SYMBOLS, TESTS).recovery == 0
-    assert self_consistency(model, SYMBOLS, TESTS, 2)[0] == 0
+    assert [accuracy for accuracy, _ in self_consistency(model, SYMBOLS, TESTS, (1, 2))] == [0, 0]
     accuracy, tokens = verifier_guided(model, SYMBOLS, TESTS, rounds=2)
     assert accuracy == 0
     assert tokens > 0

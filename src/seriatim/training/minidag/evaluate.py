@@ -148,22 +148,37 @@ def self_consistency(
     model: Olmoe,
     tokenizer: Tokenizer,
     tests: Sequence[Problem],
-    samples: int,
+    samples: Sequence[int],
     *,
     temperature: float = 0.7,
     seed: int = 0,
-) -> tuple[float, float]:
-    """The accuracy of the answer that most of `samples` responses give, in percent, and the tokens a problem took."""
+) -> list[tuple[float, float]]:
+    """For each number of `samples` the accuracy of the answer that most of so many responses give, in percent, and the
+    tokens a problem took."""
     votes: list[Counter[str]] = [Counter() for _ in tests]
     tokens = 0
-    for number in range(samples):
+    found: dict[int, tuple[float, float]] = {}
+    for number in range(1, max(samples) + 1):
         drawn = solve(model, tokenizer, tests, temperature=temperature, seed=seed + number)
         for counter, each in zip(votes, drawn, strict=True):
             tokens += each.tokens
             if each.check.answered:
                 counter[each.check.answered] += 1
-    right = [bool(votes[n]) and votes[n].most_common(1)[0][0] == problem.answer for n, problem in enumerate(tests)]
-    return 100 * fmean(right), tokens / len(tests)
+        right = [bool(votes[n]) and votes[n].most_common(1)[0][0] == problem.answer for n, problem in enumerate(tests)]
+        found[number] = 100 * fmean(right), tokens / len(tests)
+    return [found[number] for number in samples]
+
+
+def without_reflections(
+    model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], allowed: Sequence[Outcome]
+) -> list[Outcome]:
+    """Responses with reflections banned. One that was `allowed` some and wrote none would come out the same."""
+    again = [place for place, each in enumerate(allowed) if "<reflection>" in each.text]
+    drawn = solve(model, tokenizer, [tests[place] for place in again], reflect=False)
+    outcomes = list(allowed)
+    for place, each in zip(again, drawn, strict=True):
+        outcomes[place] = each
+    return outcomes
 
 
 def verifier_guided(

@@ -34,6 +34,7 @@ from seriatim.training.minidag.evaluate import (
     solve,
     token_classes,
     verifier_guided,
+    without_reflections,
 )
 from seriatim.training.minidag.train import train
 from seriatim.training.minidag.vocabulary import tokenizer
@@ -130,7 +131,7 @@ def _job(
     sets = {"in": IN_DISTRIBUTION, "beyond": BEYOND}
     tests = {name: held_out(operations, count, modulus=modulus) for name, operations in sets.items()}
     allowed = {name: solve(model, symbols, each) for name, each in tests.items()}
-    banned = {name: solve(model, symbols, each, reflect=False) for name, each in tests.items()}
+    banned = {name: without_reflections(model, symbols, each, allowed[name]) for name, each in tests.items()}
     beyond = tests["beyond"]
     found = probe(model, symbols, beyond)
     both = [*allowed["in"], *allowed["beyond"]]
@@ -181,7 +182,7 @@ def _by_set(banned: dict[str, list[Outcome]], allowed: dict[str, list[Outcome]])
 def _inference(model: Olmoe, beyond: list[Any], greedy: list[Outcome]) -> dict[str, Any]:
     """What the plain arm gains beyond distribution at inference alone; `tokens` are those a problem takes."""
     symbols = tokenizer()
-    votes = {samples: self_consistency(model, symbols, beyond, samples) for samples in _SAMPLES}
+    votes = dict(zip(_SAMPLES, self_consistency(model, symbols, beyond, _SAMPLES), strict=True))
     guided = verifier_guided(model, symbols, beyond, _ROUNDS)
     return {
         "self_consistency": [{"samples": n, "accuracy": a, "tokens": t} for n, (a, t) in votes.items()],
@@ -212,7 +213,8 @@ def report(checkpoint: Path, modulus: int, problems: int) -> Report:
     """Test a trained model, on problems in distribution; the example is one that it puts right, where there is one."""
     model, symbols = trained_model(checkpoint), tokenizer()
     tests = held_out(IN_DISTRIBUTION, problems, modulus=modulus)
-    allowed, banned = solve(model, symbols, tests), solve(model, symbols, tests, reflect=False)
+    allowed = solve(model, symbols, tests)
+    banned = without_reflections(model, symbols, tests, allowed)
     found = probe(model, symbols, tests)
     best = max(range(len(tests)), key=lambda n: (allowed[n].check.repaired > 0, allowed[n].check.correct))
     return Report(

@@ -2,15 +2,19 @@
 
 A problem is a line a definition, then the query; a response plans backwards from the query, then takes one step a line:
 
-    f=b+c               plan        fcb
-    b=3+4               step        b=3+4=b7
-    c=9-b               step        c=9-b7=c2
-    d=b+1               step        f=b7+c2=f9
-    ?f                  output      9
+    f=c+b               plan        f
+    b=3+4                           bf
+    c=9-d                           cb
+    d=5-1                           dc
+    e=b+1               step        d=5-1=d4
+    ?f                  step        c=9-d4=c5
+                        step        b=3+4=b7
+                        step        f=c5+b7=f2
+                        output      2
 
 A step names its variable, repeats the definition with the operands' values beside them, and gives the result beside
 the variable's name, so that a value stands behind its variable wherever it is looked up. A step that was wrong
-(`c=9-b8=c1`) is followed by a reflection that holds the right one. The tags are those of the house's template.
+(`c=9-d8=c1`) is followed by a reflection that holds the right one. The tags are those of the house's template.
 """
 
 import hashlib
@@ -21,15 +25,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from seriatim.errors import UsageError
+
 VARIABLES = "abcdefghijklmnopqrstuvwxyz"
 VALUES = "0123456789ABCDEFGHIJKLM"
 OPERATORS = "+-"
 HELD_OUT = 10
 """One in so many structures is never trained on; the test sets have no others."""
+_BRANCHING = 0.4
+_MISSES = 20_000  # so often in a row nothing new is drawn, and there is nothing new
 
 _STEP = re.compile(rf"([a-z])=([a-z]?)([{VALUES}])([-+])([a-z]?)([{VALUES}])=([a-z])([{VALUES}])")
 _RESPONSE = re.compile(
-    r"<thinking>\n<plan>\n[a-z]*\n</plan>\n.*</thinking>\n<output>\n(?P<output>[^<>]*)\n</output>",
+    r"<thinking>\n<plan>\n[a-z\n]*\n</plan>\n.*</thinking>\n<output>\n(?P<output>[^<>]*)\n</output>",
     re.DOTALL,
 )
 _REFLECTION = re.compile(r"<reflection>\n(.*?)\n</reflection>\n", re.DOTALL)
@@ -71,12 +79,13 @@ class Problem:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """The variables that the query needs, each after its operands, the query last."""
+        """The variables that the query needs, each after its operands, the query last; of two operands the one that
+        needs others first."""
         order: dict[str, None] = {}
 
         def visit(name: str) -> None:
             if name not in order:
-                for operand in self.of[name].operands:
+                for operand in sorted(self.of[name].operands, key=lambda each: not self.of[each].operands):
                     visit(operand)
                 order[name] = None
 
@@ -100,8 +109,9 @@ class Problem:
 
     @property
     def plan(self) -> str:
-        """The variables backwards from the query; read from its end, it is the order of the steps."""
-        return "".join(reversed(self.order))
+        """The variables backwards from the query, a line each: a variable, and the one whose turn comes after it."""
+        backwards = self.order[::-1]
+        return "\n".join(first + after for first, after in zip(backwards, ("", *backwards), strict=False))
 
     @property
     def answer(self) -> str:
@@ -173,23 +183,24 @@ def step(definition: Definition, values: dict[str, str], modulus: int) -> str:
     return f"{definition.name}={shown[0]}{definition.operator}{shown[1]}={definition.name}{value}"
 
 
-def generate(
-    rng: random.Random, operations: int, *, distractors: int, modulus: int = 10, sharing: float = 0.2
-) -> Problem:
-    """A problem that takes so many operations. An operand that the graph's tree does not need is another variable with
-    probability `sharing`, else a value."""
+def generate(rng: random.Random, operations: int, *, distractors: int, modulus: int = 10) -> Problem:
+    """A problem that takes so many operations: a chain of variables down from the query, some of which need another
+    variable besides, on their right, that is made of values alone. Distractors use what they like of the rest."""
     names = rng.sample(VARIABLES, operations + distractors)
     slots: list[list[str]] = [["", ""] for _ in names]
-    # From the last but one back: each is an operand of one of the next three, so that the query needs it.
+    user = operations - 1
     for place in reversed(range(operations - 1)):
-        users = [user for user in range(place + 1, min(place + 4, operations)) if "" in slots[user]]
-        user = slots[rng.choice(users)]
-        user[rng.choice([side for side in (0, 1) if not user[side]])] = names[place]
+        if slots[user][1] or rng.random() >= _BRANCHING:
+            side = 0 if slots[user][1] else rng.choice((0, 1))
+            slots[user][side] = names[place]
+            user = place
+        else:
+            slots[user][1] = names[place]
     for place, operands in enumerate(slots):
         for side in (0, 1):
             if not operands[side]:
-                others = [name for name in names[:place] if name not in operands]
-                shared = others and rng.random() < (sharing if place < operations else 0.5)
+                others = [name for name in names[:place] if name not in operands] if place >= operations else []
+                shared = others and rng.random() < 0.5
                 operands[side] = rng.choice(others) if shared else rng.choice(VALUES[:modulus])
     definitions = [
         Definition(name, left, rng.choice(OPERATORS), right) for name, (left, right) in zip(names, slots, strict=True)
@@ -207,17 +218,25 @@ def problems(
     rng: random.Random, operations: Sequence[int], split: Split, *, modulus: int = 10, definitions: int = 15
 ) -> Iterator[Problem]:
     """Problems without end, each of some number of `operations`, and filled up with distractors to some number of
-    definitions up to `definitions`. Training and test share no structure, and no two to test on do."""
+    definitions up to `definitions`. Training and test share no structure, and no two to test on do; raises `UsageError`
+    where there are no more of them."""
     seen: set[str] = set()
-    while True:
+    missed = 0
+    while missed < _MISSES:
         count = rng.choice(operations)
         distractors = rng.randint(0, max(0, definitions - count))
         problem = generate(rng, count, distractors=distractors, modulus=modulus)
         if is_held_out(problem) != (split == "test") or problem.structure in seen:
+            missed += 1
             continue
         if split == "test":
             seen.add(problem.structure)
+        missed = 0
         yield problem
+    raise UsageError(
+        f"no more than {len(seen)} problems of {min(operations)} to {max(operations)} operations to {split} on were "
+        "found; ask for fewer, or for more operations"
+    )
 
 
 def check_step(problem: Problem, line: str, known: dict[str, str]) -> bool:
