@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from seriatim.olmoe.attention import Attention, rotary
 from seriatim.olmoe.cache import KVCache
 from seriatim.olmoe.config import OlmoeConfig
+from seriatim.olmoe.cross_entropy import cross_entropy
 from seriatim.olmoe.experts import Experts
 from seriatim.olmoe.interface import OlmoeModel
 from seriatim.olmoe.norm import RMSNorm
@@ -100,6 +101,13 @@ class Olmoe(nn.Module, OlmoeModel):
         positions = torch.arange(token_ids_BT.shape[1])[None]
         hidden_BTD, router_logits = self._blocks(token_ids_BT, positions)
         return Output(self.lm_head(hidden_BTD), router_logits)
+
+    def cross_entropy(self, token_ids_BT: Tensor, labels_BT: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The mean cross-entropy of the labels, negative ones left out, and each layer's router logits, as `forward`'s
+        logits give it; but they are never held all at once."""
+        positions = torch.arange(token_ids_BT.shape[1])[None]
+        hidden_BTD, router_logits = self._blocks(token_ids_BT, positions)
+        return cross_entropy(hidden_BTD.flatten(0, 1), self.lm_head.weight, labels_BT.flatten()), router_logits
 
     def hidden(self, token_ids_BT: Tensor, cache: KVCache) -> Tensor:
         tokens = token_ids_BT.shape[1]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import AdamW
 
@@ -164,9 +163,10 @@ def validation_loss(model: Olmoe, data: Data, config: Recipe) -> float:
     for batch in data.held_out:
         ids_BT, labels_BT = (torch.from_numpy(each).long() for each in batch)
         with _precision(config):
-            logits_NV = model(ids_BT).logits_BTV.flatten(0, 1).float()
-        total += F.cross_entropy(logits_NV, labels_BT.flatten(), ignore_index=IGNORED, reduction="sum").item()
-        tokens += int((labels_BT != IGNORED).sum())
+            mean, _ = model.cross_entropy(ids_BT, labels_BT)
+        learned = int((labels_BT != IGNORED).sum())
+        total += mean.item() * learned
+        tokens += learned
     parallel.let_go(model)
     if not tokens:
         raise TrainingError("no document is held out; set data.validation, or run.validate_every to 0")

@@ -3,13 +3,11 @@
 Shapes: B sequences, T tokens, V vocabulary.
 """
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from seriatim.olmoe.losses import balancing_loss, z_loss
 from seriatim.olmoe.model import Olmoe
 from seriatim.training.config import LossSettings
-from seriatim.training.data.batches import IGNORED
 
 
 def step_losses(
@@ -17,8 +15,7 @@ def step_losses(
 ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
     """The mean cross-entropy of the `labels_BT`, those that are `IGNORED` left out, and the weighted auxiliary losses;
     with the router's logits of each layer."""
-    logits_BTV, router_logits = model(ids_BT)
-    cross_entropy = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels_BT.flatten(), ignore_index=IGNORED)
+    cross_entropy, router_logits = model.cross_entropy(ids_BT, labels_BT)
     terms = {"loss": cross_entropy}
     k = model.config.num_experts_per_tok
     if settings.balancing:

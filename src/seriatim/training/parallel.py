@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -105,6 +105,7 @@ def shard(model: Olmoe, among: Processes, expert_parallel: int = 1, *, numbers: 
             )
         fully_shard(block, mesh=everyone, mp_policy=precision)
     fully_shard(model, mesh=everyone, mp_policy=precision)
+    register_fsdp_forward_method(model, "cross_entropy")
 
 
 def clip(parameters: Iterable[Tensor], most: float) -> float:

@@ -92,7 +92,8 @@ def test_warm_up_is_learned_from_where_it_repeats() -> None:
                 before = max(n for n in range(place) if row[n] == row[place])
                 assert row[before + 1] == wanted[place]
                 distances.add(place - before)
-    assert min(distances) < 20 and max(distances) > 150
+    assert min(distances) < 20
+    assert max(distances) > 150
 
 
 def test_prompts_are_not_learned_from(data: ArmData) -> None:

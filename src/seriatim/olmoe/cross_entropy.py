@@ -1,0 +1,59 @@
+"""The head and its cross-entropy together, some tokens at a time.
+
+The logits of a whole batch are by far the largest tensor of a training step (N·V numbers, several times over with their
+softmax and its gradient), and most of its time for a small model with a large vocabulary. Here a few tokens' logits
+are made, turned into their gradient in place, and used up while they are in the cache. What is not learned from is
+left out.
+
+Shapes: N tokens, D hidden size, V vocabulary, L tokens that are learned from.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_LOGITS = 1 << 22
+"""So many logits are held at a time (16 MiB in float32)."""
+
+
+def cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor) -> Tensor:
+    """The mean cross-entropy of those `labels_N` that are not negative, under the logits `hidden · weightᵀ`; a number
+    in float32, not a number where there is nothing to learn from. Under autocast products are computed in its type."""
+    kind = hidden_ND.device.type
+    numbers = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight_VD.dtype
+    with torch.autocast(kind, enabled=False):
+        loss: Tensor = _CrossEntropy.apply(hidden_ND.to(numbers), weight_VD.to(numbers), labels_N)
+    return loss
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor) -> Tensor:
+        learned_L = (labels_N >= 0).nonzero()[:, 0]
+        total = torch.zeros((), dtype=torch.float32, device=hidden_ND.device)
+        grad_ND, grad_VD = torch.zeros_like(hidden_ND), torch.zeros_like(weight_VD, dtype=torch.float32)
+        for rows in learned_L.split(max(1, _LOGITS // len(weight_VD))):
+            hidden, labels = hidden_ND[rows], labels_N[rows, None]
+            logits = (hidden @ weight_VD.t()).float()
+            peaks = logits.amax(1, keepdim=True)
+            right = logits.gather(1, labels)
+            sums = logits.sub_(peaks).exp_().sum(1, keepdim=True)
+            total += (sums.log() + peaks - right).sum()
+            # The gradient of the logits: the probabilities, less one at the label.
+            grad = logits.div_(sums).scatter_add_(1, labels, torch.full_like(sums, -1)).to(hidden.dtype)
+            grad_ND[rows] = grad @ weight_VD
+            if grad.dtype == grad_VD.dtype:
+                grad_VD.addmm_(grad.t(), hidden)
+            else:
+                grad_VD += grad.t() @ hidden
+        count = len(learned_L)
+        ctx.save_for_backward(grad_ND.div_(max(1, count)), grad_VD.div_(max(1, count)).to(weight_VD.dtype))
+        return total / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        grad_ND, grad_VD = ctx.saved_tensors
+        return grad_ND * upstream.to(grad_ND.dtype), grad_VD * upstream.to(grad_VD.dtype), None
