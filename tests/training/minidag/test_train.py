@@ -1,6 +1,8 @@
 """Runs on MiniDAG: batches, resumption, decoding, evaluation, the study, the policy gradient; on a tiny model."""
 
 import json
+import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from seriatim.training.data.batches import IGNORED
 from seriatim.training.metrics import read_metrics
 from seriatim.training.minidag import evaluate, rl, study
 from seriatim.training.minidag.config import MiniDagConfig, read_config
-from seriatim.training.minidag.data import ArmData, repeats
+from seriatim.training.minidag.data import ArmData, drills, repeats
 from seriatim.training.minidag.decoding import Written, decode
 from seriatim.training.minidag.evaluate import (
     REFLECTION,
@@ -30,6 +32,7 @@ from seriatim.training.minidag.evaluate import (
     verifier_guided,
     without_reflections,
 )
+from seriatim.training.minidag.task import result
 from seriatim.training.minidag.train import arm_data, train
 from seriatim.training.minidag.vocabulary import TOKENS, tokenizer
 
@@ -96,6 +99,19 @@ def test_warm_up_is_learned_from_where_it_repeats() -> None:
     assert max(distances) > 150
 
 
+def test_drills_are_right_steps_learned_from_at_their_results() -> None:
+    ids, labels = drills(random.Random(0), 512, 10)
+    assert ids.shape == (4, 128)
+    for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
+        lines = SYMBOLS.decode(row).split("\n")[:-1]
+        learned = [(place, label) for place, label in enumerate(wanted) if label != IGNORED]
+        assert len(learned) in (len(lines), len(lines) + 1)
+        for line, (place, label) in zip(lines, learned, strict=False):
+            sides = [each[-1] for each in re.split("[+-]", line[2:-3])]
+            assert line[-1] == SYMBOLS.decode([label]) == result(sides[0], re.findall("[+-]", line)[0], sides[1], 10)
+            assert row[place + 1] == label
+
+
 def test_prompts_are_not_learned_from(data: ArmData) -> None:
     ids, labels = data.batch(4)
     for row, wanted in zip(ids, labels, strict=True):
@@ -107,7 +123,7 @@ def test_prompts_are_not_learned_from(data: ArmData) -> None:
 
 
 def test_arm_f_is_arm_a_and_then_b(config: MiniDagConfig, tmp_path: Path) -> None:
-    settings = replace(config.minidag, arm="F", finish_share=0.5, induction_steps=0)
+    settings = replace(config.minidag, arm="F", finish_share=0.5, practice_steps=0)
     data = ArmData(settings, 0, 128, tmp_path, SYMBOLS)
     assert not any((data.batch(step).ids_BT == REFLECTION).any() for step in range(64))
     assert any((data.batch(step).ids_BT == REFLECTION).any() for step in range(64, 70))

@@ -11,8 +11,8 @@ from seriatim.training.config import Recipe, read_settings
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiniDagSettings:
     """What is trained on: the data of `arm`, on problems of 1 to `operations` operations modulo `modulus`, with up to
-    `definitions` definitions, in batches of about `batch_tokens` tokens; before them, for `induction_steps` steps,
-    random sequences that repeat themselves. `error_rate` below 0 is the arm's own; `finish_share` is the last part of
+    `definitions` definitions, in batches of about `batch_tokens` tokens; before them, for `practice_steps` steps,
+    it practises look-up and arithmetic. `error_rate` below 0 is the arm's own; `finish_share` is the last part of
     the steps, in which arm F has the data of B'."""
 
     arm: Literal["A", "B", "B'", "C", "D", "E", "F", "G"] = "A"
@@ -23,7 +23,7 @@ class MiniDagSettings:
     definitions: int = 15
     context: int = 512
     batch_tokens: int = 2048
-    induction_steps: int = 500
+    practice_steps: int = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class MiniDagConfig(Recipe):
             ("definitions", task.definitions, task.operations, 20),
             ("context", task.context, 256, 4096),
             ("batch_tokens", task.batch_tokens, 256, 1 << 20),
-            ("induction_steps", task.induction_steps, 0, 1 << 30),
+            ("practice_steps", task.practice_steps, 0, 1 << 30),
         ):
             if not low <= value <= high:
                 raise UsageError(f"minidag.{name} = {value} must be from {low} to {high}")

@@ -16,13 +16,16 @@ from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training.data.batches import IGNORED, Batch
 from seriatim.training.minidag.arms import example
 from seriatim.training.minidag.config import MiniDagSettings
-from seriatim.training.minidag.task import problems
-from seriatim.training.minidag.vocabulary import TOKENS
+from seriatim.training.minidag.task import OPERATORS, VALUES, VARIABLES, Definition, problems
+from seriatim.training.minidag.task import step as made_step
+from seriatim.training.minidag.vocabulary import LINE_BREAK, TOKENS
 from seriatim.training.reflection.segments import Encoded, encode
 
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
 _SHORTEST, _LONGEST, _FILLED, _APART = 4, 24, 64, 200
+_DRILL = 128  # tokens of a row of drills
+_IDS = {"\n" if token == LINE_BREAK else token: id for id, token in enumerate(TOKENS)}
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,13 @@ class ArmData:
         return self.settings.context
 
     def batch(self, step: int) -> Batch:
-        """The batch of `step`: repeated sequences first, then problems."""
-        if step < self.settings.induction_steps:
-            return repeats(np.random.default_rng([self.seed, 1, step]), self.settings.batch_tokens)
-        block, place = divmod(step - self.settings.induction_steps, BLOCK)
+        """The batch of `step`: look-up and arithmetic in turn first, then problems."""
+        task = self.settings
+        if step < task.practice_steps and step % 2:
+            return drills(random.Random(f"{self.seed} drill {step}"), task.batch_tokens, task.modulus)
+        if step < task.practice_steps:
+            return repeats(np.random.default_rng([self.seed, 1, step]), task.batch_tokens)
+        block, place = divmod(step - self.settings.practice_steps, BLOCK)
         if block not in self._cached:
             self._cached.clear()
             self._cached[block] = self._block(block)
@@ -63,7 +69,7 @@ class ArmData:
         )
         arm = task.arm
         if arm == "F":
-            finishes = block * BLOCK + task.induction_steps >= (1 - task.finish_share) * self.steps
+            finishes = block * BLOCK + task.practice_steps >= (1 - task.finish_share) * self.steps
             arm = "B'" if finishes else "A"
         rate = None if task.error_rate < 0 else task.error_rate
         batches: list[list[Encoded]] = []
@@ -113,6 +119,31 @@ def repeats(rng: np.random.Generator, tokens: int) -> Batch:
     labels = rows[:, 1:].copy()
     labels[:, : length + apart if apart else length - 1] = IGNORED
     return Batch(rows[:, :-1], labels)
+
+
+def drills(rng: random.Random, tokens: int, modulus: int) -> Batch:
+    """Steps of no problem, one behind the other, learned from at their results alone: arithmetic too comes late, or in
+    some runs never, where it has to be learned along with everything else."""
+    rows: list[list[int]] = []
+    labels: list[list[int]] = []
+    for _ in range(max(1, tokens // _DRILL)):
+        text = ""
+        while len(text) <= _DRILL:
+            text += f"{_any_step(rng, modulus)}\n"
+        ids = [_IDS[each] for each in text[: _DRILL + 1]]
+        results = [id if text[place + 1] == "\n" else IGNORED for place, id in enumerate(ids[:-1])]
+        rows.append(ids[:-1])
+        labels.append([*results[1:], IGNORED])
+    return Batch(np.array(rows), np.array(labels))
+
+
+def _any_step(rng: random.Random, modulus: int) -> str:
+    """A right step of a definition that is made up, of small values more often than not: where all are equally likely,
+    an operand alone says nothing of the result, and nothing is learned for millions of tokens."""
+    name, *operands = rng.sample(VARIABLES, 3)
+    values = {each: VALUES[min(rng.randrange(modulus) for _ in range(3))] for each in operands}
+    left, right = (each if rng.random() < 0.5 else values[each] for each in operands)
+    return made_step(Definition(name, left, rng.choice(OPERATORS), right), values, modulus)
 
 
 @lru_cache(maxsize=1)

@@ -71,7 +71,7 @@ def go_on(
     going = replace(
         config,
         model=replace(config.model, start=str(checkpoint.resolve())),
-        minidag=replace(config.minidag, induction_steps=0),
+        minidag=replace(config.minidag, practice_steps=0),
     )
     data = arm_data(going, run)
     if not control:

@@ -2,13 +2,12 @@
 
 A problem is a line a definition, then the query; a response plans backwards from the query, then takes one step a line:
 
-    f=c+b               plan        f
-    b=3+4                           bf
-    c=9-d                           cb
-    d=5-1                           dc
-    e=b+1               step        d=5-1=d4
-    ?f                  step        c=9-d4=c5
-                        step        b=3+4=b7
+    f=c+b               plan        cbf
+    b=3+4                           dc
+    c=9-d                           d
+    d=5-1               step        d=5-1=d4
+    e=b+1               step        c=9-d4=c5
+    ?f                  step        b=3+4=b7
                         step        f=c5+b7=f2
                         output      2
 
@@ -109,9 +108,15 @@ class Problem:
 
     @property
     def plan(self) -> str:
-        """The variables backwards from the query, a line each: a variable, and the one whose turn comes after it."""
-        backwards = self.order[::-1]
-        return "\n".join(first + after for first, after in zip(backwards, ("", *backwards), strict=False))
+        """Backwards from the query a line for each variable that needs others: these in the order in which they are
+        computed, and the variable itself; last the one to begin with. So what comes after a variable stands behind it.
+        """
+        lines = []
+        for name in reversed(self.order):
+            operands = sorted(set(self.of[name].operands), key=self.order.index)
+            if operands or name == self.order[0]:
+                lines.append("".join(operands) + name)
+        return "\n".join(lines)
 
     @property
     def answer(self) -> str:
