@@ -24,7 +24,7 @@ from seriatim.training.reflection.segments import Encoded, encode
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
 _SHORTEST, _LONGEST, _FILLED, _APART = 4, 24, 64, 200
-_DRILL = 128  # tokens of a row of drills
+_DRILL, _DRILL_EVERY = 128, 4  # tokens of a row; one batch in so many
 _IDS = {"\n" if token == LINE_BREAK else token: id for id, token in enumerate(TOKENS)}
 
 
@@ -49,9 +49,9 @@ class ArmData:
         return self.settings.context
 
     def batch(self, step: int) -> Batch:
-        """The batch of `step`: look-up and arithmetic in turn first, then problems."""
+        """The batch of `step`: look-up first, every so often arithmetic, then problems."""
         task = self.settings
-        if step < task.practice_steps and step % 2:
+        if step < task.practice_steps and step % _DRILL_EVERY == _DRILL_EVERY - 1:
             return drills(random.Random(f"{self.seed} drill {step}"), task.batch_tokens, task.modulus)
         if step < task.practice_steps:
             return repeats(np.random.default_rng([self.seed, 1, step]), task.batch_tokens)
