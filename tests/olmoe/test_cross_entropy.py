@@ -18,6 +18,8 @@ def test_values_and_gradients_are_those_of_all_logits_at_once(logits: int, monke
     ours = cross_entropy(hidden, weight, labels)
     theirs = F.cross_entropy(hidden @ weight.t(), labels)
     torch.testing.assert_close(ours, theirs)
+    with torch.no_grad():
+        assert cross_entropy(hidden, weight, labels) == ours
     gradients = [torch.autograd.grad(3 * each, [hidden, weight]) for each in (ours, theirs)]
     for a, b in zip(*gradients, strict=True):
         torch.testing.assert_close(a, b)

@@ -24,16 +24,19 @@ def cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor) -> Ten
     kind = hidden_ND.device.type
     numbers = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight_VD.dtype
     with torch.autocast(kind, enabled=False):
-        loss: Tensor = _CrossEntropy.apply(hidden_ND.to(numbers), weight_VD.to(numbers), labels_N)
+        loss: Tensor = _CrossEntropy.apply(
+            hidden_ND.to(numbers), weight_VD.to(numbers), labels_N, torch.is_grad_enabled()
+        )
     return loss
 
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor, learning: bool) -> Tensor:
         learned_L = (labels_N >= 0).nonzero()[:, 0]
         total = torch.zeros((), dtype=torch.float32, device=hidden_ND.device)
-        grad_ND, grad_VD = torch.zeros_like(hidden_ND), torch.zeros_like(weight_VD, dtype=torch.float32)
+        if learning:
+            grad_ND, grad_VD = torch.zeros_like(hidden_ND), torch.zeros_like(weight_VD, dtype=torch.float32)
         for rows in learned_L.split(max(1, _LOGITS // len(weight_VD))):
             hidden, labels = hidden_ND[rows], labels_N[rows, None]
             logits = (hidden @ weight_VD.t()).float()
@@ -41,6 +44,8 @@ class _CrossEntropy(torch.autograd.Function):
             right = logits.gather(1, labels)
             sums = logits.sub_(peaks).exp_().sum(1, keepdim=True)
             total += (sums.log() + peaks - right).sum()
+            if not learning:
+                continue
             # The gradient of the logits: the probabilities, less one at the label.
             grad = logits.div_(sums).scatter_add_(1, labels, torch.full_like(sums, -1)).to(hidden.dtype)
             grad_ND[rows] = grad @ weight_VD
@@ -49,11 +54,12 @@ class _CrossEntropy(torch.autograd.Function):
             else:
                 grad_VD += grad.t() @ hidden
         count = len(learned_L)
-        ctx.save_for_backward(grad_ND.div_(max(1, count)), grad_VD.div_(max(1, count)).to(weight_VD.dtype))
+        if learning:
+            ctx.save_for_backward(grad_ND.div_(max(1, count)), grad_VD.div_(max(1, count)).to(weight_VD.dtype))
         return total / count
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         grad_ND, grad_VD = ctx.saved_tensors
-        return grad_ND * upstream.to(grad_ND.dtype), grad_VD * upstream.to(grad_VD.dtype), None
+        return grad_ND * upstream.to(grad_ND.dtype), grad_VD * upstream.to(grad_VD.dtype), None, None

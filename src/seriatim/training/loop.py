@@ -164,9 +164,9 @@ def validation_loss(model: Olmoe, data: Data, config: Recipe) -> float:
         ids_BT, labels_BT = (torch.from_numpy(each).long() for each in batch)
         with _precision(config):
             mean, _ = model.cross_entropy(ids_BT, labels_BT)
-        learned = int((labels_BT != IGNORED).sum())
-        total += mean.item() * learned
-        tokens += learned
+        if learned := int((labels_BT != IGNORED).sum()):
+            total += mean.item() * learned
+            tokens += learned
     parallel.let_go(model)
     if not tokens:
         raise TrainingError("no document is held out; set data.validation, or run.validate_every to 0")

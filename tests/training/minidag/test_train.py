@@ -100,7 +100,7 @@ def test_warm_up_is_learned_from_where_it_repeats() -> None:
 
 
 def test_drills_are_right_steps_learned_from_at_their_results() -> None:
-    ids, labels = drills(random.Random(0), 512, 10)
+    ids, labels = drills(random.Random(0), 512, 10, SYMBOLS)
     assert ids.shape == (4, 128)
     for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
         lines = SYMBOLS.decode(row).split("\n")[:-1]

@@ -18,14 +18,13 @@ from seriatim.training.minidag.arms import example
 from seriatim.training.minidag.config import MiniDagSettings
 from seriatim.training.minidag.task import OPERATORS, VALUES, VARIABLES, Definition, problems
 from seriatim.training.minidag.task import step as made_step
-from seriatim.training.minidag.vocabulary import LINE_BREAK, TOKENS
+from seriatim.training.minidag.vocabulary import TOKENS
 from seriatim.training.reflection.segments import Encoded, encode
 
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
 _SHORTEST, _LONGEST, _FILLED, _APART = 4, 24, 64, 200
 _DRILL, _DRILL_EVERY = 128, 4  # tokens of a row; one batch in so many
-_IDS = {"\n" if token == LINE_BREAK else token: id for id, token in enumerate(TOKENS)}
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,10 @@ class ArmData:
         """The batch of `step`: look-up first, every so often arithmetic, then problems."""
         task = self.settings
         if step < task.practice_steps and step % _DRILL_EVERY == _DRILL_EVERY - 1:
-            return drills(random.Random(f"{self.seed} drill {step}"), task.batch_tokens, task.modulus)
+            return drills(random.Random(f"{self.seed} drill {step}"), task.batch_tokens, task.modulus, self.symbols)
         if step < task.practice_steps:
             return repeats(np.random.default_rng([self.seed, 1, step]), task.batch_tokens)
-        block, place = divmod(step - self.settings.practice_steps, BLOCK)
+        block, place = divmod(step - task.practice_steps, BLOCK)
         if block not in self._cached:
             self._cached.clear()
             self._cached[block] = self._block(block)
@@ -121,7 +120,7 @@ def repeats(rng: np.random.Generator, tokens: int) -> Batch:
     return Batch(rows[:, :-1], labels)
 
 
-def drills(rng: random.Random, tokens: int, modulus: int) -> Batch:
+def drills(rng: random.Random, tokens: int, modulus: int, symbols: Tokenizer) -> Batch:
     """Steps of no problem, one behind the other, learned from at their results alone: arithmetic too comes late, or in
     some runs never, where it has to be learned along with everything else."""
     rows: list[list[int]] = []
@@ -130,7 +129,7 @@ def drills(rng: random.Random, tokens: int, modulus: int) -> Batch:
         text = ""
         while len(text) <= _DRILL:
             text += f"{_any_step(rng, modulus)}\n"
-        ids = [_IDS[each] for each in text[: _DRILL + 1]]
+        ids = symbols.encode(text[: _DRILL + 1])  # a token a character
         results = [id if text[place + 1] == "\n" else IGNORED for place, id in enumerate(ids[:-1])]
         rows.append(ids[:-1])
         labels.append([*results[1:], IGNORED])
