@@ -127,6 +127,23 @@ def test_without_a_reader_the_passages_are_judged(tmp_path: Path, dataset: Datas
         run(replace(PLAN, arm="closed"), dataset, None, "none", tmp_path / "closed")
 
 
+def test_another_model_behind_the_same_address_is_asked_itself(tmp_path: Path, dataset: Dataset) -> None:
+    run(PLAN, dataset, Echo(), "http://127.0.0.1:8000/v1", tmp_path / "one")
+    other = Echo()
+    other.name = "another"
+    made = run(PLAN, dataset, other, "http://127.0.0.1:8000/v1", tmp_path / "other")
+    assert len(other.prompts) == 10
+    assert not any(row["cached"] for row in made.rows)
+
+
+def test_a_larger_limit_asks_over_the_same_stitched_documents(tmp_path: Path, dataset: Dataset) -> None:
+    plan = replace(PLAN, tokens=(128,), stitch_words=400)
+    run(replace(plan, limit=1), dataset, None, "none", tmp_path / "run")
+    made = run(plan, dataset, None, "none", tmp_path / "run")
+    assert len(made.rows) == 5
+    assert len({row["document"] for row in made.rows}) == 1
+
+
 def test_a_stitched_document_holds_several(tmp_path: Path, dataset: Dataset) -> None:
     made = run(replace(PLAN, stitch_words=400), dataset, None, "none", tmp_path / "run")
     assert len({row["document"] for row in made.rows}) == 1

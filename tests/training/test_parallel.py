@@ -16,6 +16,7 @@ from seriatim.olmoe.loading import load
 from seriatim.training import loop
 from seriatim.training.config import TrainConfig, read_config
 from seriatim.training.metrics import read_metrics
+from seriatim.training.parallel import clip
 from tests.training.test_loop import SETTINGS, config, one_thread  # noqa: F401
 
 
@@ -96,3 +97,11 @@ def test_a_killed_process_ends_the_job_which_then_goes_on(config: TrainConfig, t
     reached = int(held.name.removeprefix("step-"))
     going = read_config(tmp_path / "run.toml")
     assert loop.pretrain(replace(going), tmp_path / "run", steps=reached + 2).step == reached + 2
+
+
+def test_a_norm_of_0_clips_nothing() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(4))
+    for most, left in ((0.0, 3.0), (6.0, 3.0), (1.5, 0.75)):
+        parameter.grad = torch.full((4,), 3.0)
+        assert clip([parameter], most) == 6
+        torch.testing.assert_close(parameter.grad, torch.full((4,), left))

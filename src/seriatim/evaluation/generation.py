@@ -29,8 +29,8 @@ def generation(
     """The reader's `prediction` with its tokens and seconds and `truncated` (it met the limit of tokens), and whether
     all that was kept from an earlier time. Arguments as `Generator.stream` takes them."""
     asked: dict[str, Any] = {
-        "reader": reader.identity, "messages": [asdict(each) for each in messages], "max_tokens": max_tokens,
-        "sampling": asdict(sampling),
+        "reader": reader.identity, "name": reader.generator.name, "messages": [asdict(each) for each in messages],
+        "max_tokens": max_tokens, "sampling": asdict(sampling),
     }  # fmt: skip
     if prefix or stop:
         asked |= {"prefix": prefix, "stop": list(stop)}

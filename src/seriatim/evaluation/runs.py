@@ -72,9 +72,9 @@ def run(
     """
     if reader is None and plan.arm in ("full", "closed"):
         raise UsageError(f"without a reader there is nothing to judge in the arm {plan.arm}; name one with --reader")
+    if plan.stitch_words:  # before the limit: a larger one must ask the same questions over the same documents
+        dataset = dataset.draw(None, plan.seed).stitch(plan.stitch_words)
     drawn = dataset.draw(plan.limit, plan.seed)
-    if plan.stitch_words:
-        drawn = drawn.stitch(plan.stitch_words)
     budgets = (CLOSED_BOOK_TOKENS,) if plan.arm == "closed" else tuple(sorted(set(plan.tokens)))
     wanted = [(question, tokens) for tokens in budgets for question in drawn.questions]
     with (

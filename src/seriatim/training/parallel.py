@@ -109,11 +109,12 @@ def shard(model: Olmoe, among: Processes, expert_parallel: int = 1, *, numbers: 
 
 
 def clip(parameters: Iterable[Tensor], most: float) -> float:
-    """Shrink the gradients to the norm `most` where theirs is larger; returns the norm before, over all processes."""
+    """Shrink the gradients to the norm `most` where theirs is larger, 0 for never; returns the norm before, over all
+    processes."""
     parameters = [parameter for parameter in parameters if parameter.grad is not None]
     norms = [whole(get_total_norm([each.grad for each in same])) for same in alike(parameters)]  # type: ignore[misc]
     norm = torch.stack(norms).square().sum().sqrt()
-    for same in alike(parameters):
+    for same in alike(parameters) if most else ():
         clip_grads_with_norm_(same, most, norm)
     return float(norm)
 
