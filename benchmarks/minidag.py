@@ -2,8 +2,10 @@
 
     python benchmarks/minidag.py run configs/minidag-study.toml --runs runs/minidag
     python benchmarks/minidag.py table configs/minidag-study.toml --runs runs/minidag
+    python benchmarks/minidag.py on-policy configs/minidag-study.toml --runs runs/minidag
 
-Writes results/minidag/: rows.json, comparisons.json, table.md, and curve and probe plots.
+Writes results/minidag/: rows.json, comparisons.json, table.md, and curve and probe plots; on-policy, which begins with
+a run of the study: on_policy.json, on_policy_comparisons.json and on_policy.md.
 """
 
 import argparse
@@ -28,7 +30,7 @@ COLUMNS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("what", choices=["run", "table", "on-policy"])
     parser.add_argument("config", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs/minidag"))
     parser.add_argument("--results", type=Path, default=Path("results/minidag"))
@@ -36,6 +38,9 @@ def main() -> None:
     options = parser.parse_args()
     try:
         config = read_config(options.config)
+        if options.what == "on-policy":
+            _on_policy(config, options)
+            return
         if options.what == "run":
             _run(config, options)
         found = rows(config, options.runs)
@@ -52,12 +57,46 @@ def _run(config: StudyConfig, options: argparse.Namespace) -> None:
     from seriatim.training.minidag.study import study
 
     torch.set_num_threads(options.threads)
+    study(config, options.runs, options.results, _told)
 
-    def told(what: str, done: int, total: int) -> None:
-        if done % 250 == 0:
-            print(f"step {done:,} of {total:,}: {what}", flush=True)
 
-    study(config, options.runs, options.results, told)
+def _on_policy(config: StudyConfig, options: argparse.Namespace) -> None:
+    import torch
+
+    from seriatim.training.minidag.on_policy import COMPARED, folder, on_policy
+
+    torch.set_num_threads(options.threads)
+    made = on_policy(config, options.runs, options.results, _told)
+    solved = {
+        row["job"]: json.loads((folder(options.runs, row["job"]) / "outcomes.json").read_text(encoding="utf-8"))
+        for row in made
+    }
+    compared = [
+        {"job": job, "with": other, "set": name, **_difference([solved[job]], [solved[other]], name)}
+        for job, other in COMPARED
+        if job in solved and other in solved
+        for name in ("in", "beyond")
+    ]
+    _write(options.results / "on_policy_comparisons.json", compared)
+    lines = ["| model | " + " | ".join(name for _, name in COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 1)]
+    lines += [f"| {row['job']} | " + " | ".join(_cell(row.get(key)) for key, _ in COLUMNS) + " |" for row in made]
+    lines += ["", "| | less | set | difference [95%] | McNemar's p |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {each['job']} | {each['with']} | {each['set']} | {each['difference']:+.1f} [{each['low']:+.1f}, "
+        f"{each['high']:+.1f}] | {each['mcnemar'][0]:.3g} |"
+        for each in compared
+    ]
+    (options.results / "on_policy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+def _told(what: str, done: int, total: int) -> None:
+    if done % 250 == 0:
+        print(f"step {done:,} of {total:,}: {what}", flush=True)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}"
 
 
 def _table(config: StudyConfig, found: list[dict[str, Any]], runs: Path, results: Path) -> None:
@@ -93,25 +132,28 @@ def comparisons(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
     for arm in dict.fromkeys(arm for arm, _ in solved if arm != "A"):
         seeds = [seed for name, seed in solved if name == arm and ("A", seed) in solved]
         for name in ("in", "beyond") if seeds else ():
-            ours = np.array([solved[arm, seed][f"{name}_allowed"] for seed in seeds], dtype=float)
-            plain = np.array([solved["A", seed][f"{name}_allowed"] for seed in seeds], dtype=float)
-            means = resampled(ours - plain)
-            low, high = interval(means)
-            made.append(
-                {
-                    "arm": arm, "set": name, "seeds": seeds, "difference": 100 * float((ours - plain).mean()),
-                    "low": 100 * low, "high": 100 * high, "p": two_sided(means),
-                    "mcnemar": [
-                        mcnemar(int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum()))
-                        for a, b in zip(ours, plain, strict=True)
-                    ],
-                }
-            )  # fmt: skip
+            ours, plain = ([solved[each, seed] for seed in seeds] for each in (arm, "A"))
+            made.append({"arm": arm, "set": name, "seeds": seeds, **_difference(ours, plain, name)})
     for name in ("in", "beyond"):
         own = [each for each in made if each["set"] == name]
         for each, p in zip(own, holm([each["p"] for each in own]), strict=True):
             each["p_holm"] = p
     return made
+
+
+def _difference(ours: list[dict[str, Any]], others: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """How much more of a set our models solved than others, a pair a seed: in points, with its 95% interval and p of a
+    bootstrap over seeds and problems; McNemar's exact p for each pair."""
+    a, b = (np.array([each[f"{name}_allowed"] for each in solved], dtype=float) for solved in (ours, others))
+    means = resampled(a - b)
+    low, high = interval(means)
+    return {
+        "difference": 100 * float((a - b).mean()), "low": 100 * low, "high": 100 * high, "p": two_sided(means),
+        "mcnemar": [
+            mcnemar(int(((x == 1) & (y == 0)).sum()), int(((x == 0) & (y == 1)).sum()))
+            for x, y in zip(a, b, strict=True)
+        ],
+    }  # fmt: skip
 
 
 def resampled(differences: np.ndarray, seed: int = 0) -> np.ndarray:

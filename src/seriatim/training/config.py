@@ -237,8 +237,9 @@ def _value(kind: Any, value: Any, name: str) -> Any:
             raise UsageError(f"{name} = {value!r} must be one of {', '.join(map(str, get_args(kind)))}")
         return value
     if get_origin(kind) is tuple:
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise UsageError(f"{name} = {value!r} must be a list of strings")
+        each = get_args(kind)[0]
+        if not isinstance(value, list) or not all(type(item) is each for item in value):
+            raise UsageError(f"{name} = {value!r} must be a list of {'strings' if each is str else 'whole numbers'}")
         return tuple(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

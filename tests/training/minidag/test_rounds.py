@@ -39,9 +39,8 @@ def test_a_round_teaches_from_the_models_own_mistakes(tmp_path: Path, monkeypatc
     config = read_config(TINY)
     few = replace(config, schedule=replace(config.schedule, steps=2))
     start = train(few, tmp_path / "start").checkpoint
-    settings = rounds.Round(problems=5, samples=2, confirm=0)
-    going = replace(config, schedule=replace(config.schedule, steps=4))
-    trained = rounds.go_on(going, start, tmp_path / "round", settings)
+    settings = rounds.Round(steps=4, problems=5, samples=2, confirm=0)
+    trained = rounds.go_on(config, start, tmp_path / "round", settings)
     assert trained.step == 4
     examples = list(read_examples(tmp_path / "round" / "mined.jsonl"))
     assert len(examples) == 5
@@ -49,7 +48,7 @@ def test_a_round_teaches_from_the_models_own_mistakes(tmp_path: Path, monkeypatc
         assert [each.role for each in example.segments][-3:] == ["error", "reflection", "output"]
         assert "</reflection>\n</thinking>" in response(example.segments)
     made = padded([encode(each, tokenizer()) for each in examples]).ids_BT
-    data = arm_data(going, tmp_path / "round")
+    data = arm_data(config, tmp_path / "round")
     mixed = rounds.MixedData(**{**vars(data), "mined": (padded([encode(examples[0], tokenizer())]),)})
     assert mixed.batch(1).ids_BT.shape[0] == 1
     assert mixed.batch(2).ids_BT.tolist() == data.batch(2).ids_BT.tolist()
@@ -62,5 +61,5 @@ def test_the_control_mines_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     config = read_config(TINY)
     few = replace(config, schedule=replace(config.schedule, steps=2))
     start = train(few, tmp_path / "start").checkpoint
-    assert rounds.go_on(few, start, tmp_path / "control", rounds.Round(), control=True).step == 2
+    assert rounds.go_on(config, start, tmp_path / "control", rounds.Round(steps=2), control=True).step == 2
     assert not (tmp_path / "control" / "mined.jsonl").exists()

@@ -10,10 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from statistics import fmean
 
 import torch
 
+from seriatim.errors import ModelError
+from seriatim.olmoe.loading import load
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training.minidag.arms import mistake
@@ -48,6 +51,14 @@ class Probe:
     p_reflect_wrong: float
     p_reflect_right: float
     recovery: float
+
+
+def trained_model(folder: Path) -> Olmoe:
+    """A checkpoint in float32, ready to be asked."""
+    model = load(folder)
+    if not isinstance(model, Olmoe):
+        raise ModelError(f"{folder} is no float32 checkpoint")
+    return model.eval()
 
 
 def held_out(operations: Sequence[int], count: int, *, modulus: int = 10, seed: int = 0) -> list[Problem]:

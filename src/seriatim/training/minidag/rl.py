@@ -27,8 +27,7 @@ from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training.data.batches import IGNORED
 from seriatim.training.loop import Progress
 from seriatim.training.minidag.decoding import Written, decode
-from seriatim.training.minidag.evaluate import MOST, REFLECTION, asked
-from seriatim.training.minidag.study import trained_model
+from seriatim.training.minidag.evaluate import MOST, REFLECTION, asked, trained_model
 from seriatim.training.minidag.task import Problem, check, problems
 from seriatim.training.minidag.vocabulary import TOKENS, tokenizer
 
@@ -51,8 +50,10 @@ class PolicySettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.groups) < 1 or self.size < 2 or self.temperature <= 0:
-            raise UsageError("a policy gradient needs steps, groups of 2 or more responses, and a temperature above 0")
+        if min(self.steps, self.groups) < 1 or self.size < 2 or min(self.temperature, self.learning_rate) <= 0:
+            raise UsageError(
+                "a policy gradient needs steps, groups of 2 or more responses, a temperature and a rate above 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)

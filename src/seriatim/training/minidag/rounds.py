@@ -13,16 +13,16 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from seriatim.errors import TrainingError
+from seriatim.errors import TrainingError, UsageError
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training import loop
+from seriatim.training.config import ScheduleSettings
 from seriatim.training.data.batches import Batch
 from seriatim.training.loop import Progress, Trained
 from seriatim.training.minidag.config import MiniDagConfig, MiniDagSettings
 from seriatim.training.minidag.data import ArmData, buckets, padded
-from seriatim.training.minidag.evaluate import solve
-from seriatim.training.minidag.study import trained_model
+from seriatim.training.minidag.evaluate import solve, trained_model
 from seriatim.training.minidag.task import Problem, problems
 from seriatim.training.minidag.train import arm_data
 from seriatim.training.parallel import Processes
@@ -37,13 +37,20 @@ MINED, COUNTS = "mined.jsonl", "mined.json"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """A round: `samples` responses at `temperature` to each of `problems` problems; `confirm` is the share of right
-    ones that are kept with a reflection that confirms."""
+    ones that are kept with a reflection that confirms. On what comes of it the model goes on for `steps` steps, from
+    `learning_rate` along a cosine."""
 
+    steps: int = 1000
+    learning_rate: float = 3e-4
     problems: int = 1000
     samples: int = 4
     temperature: float = 0.8
     confirm: float = 0.05
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.problems, self.samples) < 1 or min(self.temperature, self.learning_rate) <= 0:
+            raise UsageError("a round needs steps, problems and samples, a temperature and a rate above 0")
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,14 @@ def go_on(
     control: bool = False,
     progress: Progress | None = None,
 ) -> Trained:
-    """Mine the model in `checkpoint` into `run`, once, and go on from its weights for the schedule's steps; a control
+    """Mine the model in `checkpoint` into `run`, once, and go on from its weights for the round's steps; a control
     mines nothing. A run that was stopped goes on. Raises `TrainingError` where the model makes no mistake."""
     going = replace(
         config,
         model=replace(config.model, start=str(checkpoint.resolve())),
         minidag=replace(config.minidag, practice_steps=0),
+        schedule=ScheduleSettings(steps=settings.steps),
+        optimizer=replace(config.optimizer, learning_rate=settings.learning_rate),
     )
     data = arm_data(going, run)
     if not control:

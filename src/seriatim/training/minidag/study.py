@@ -13,8 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from seriatim.errors import ModelError, UsageError
-from seriatim.olmoe.loading import load
+from seriatim.errors import UsageError
 from seriatim.olmoe.model import Olmoe
 from seriatim.training.config import read_settings
 from seriatim.training.loop import Progress
@@ -33,9 +32,12 @@ from seriatim.training.minidag.evaluate import (
     self_consistency,
     solve,
     token_classes,
+    trained_model,
     verifier_guided,
     without_reflections,
 )
+from seriatim.training.minidag.rl import PolicySettings
+from seriatim.training.minidag.rounds import Round
 from seriatim.training.minidag.train import train
 from seriatim.training.minidag.vocabulary import tokenizer
 
@@ -47,19 +49,23 @@ _ROUNDS = 8
 class StudySettings:
     """What is run: `plan` names arms with their seeds, as in "A: 0 1 2", in the order in which they are run; each is
     tested on `problems` problems in distribution and as many beyond, and on `points` checkpoints along the way on
-    `point_problems` of them."""
+    `point_problems` of them. `on_policy` is the run with which the rounds and the policy gradient begin."""
 
     plan: tuple[str, ...] = ("A: 0 1 2", "B': 0 1 2", "C: 0 1 2", "E: 0 1 2", "B: 0", "D: 0", "F: 0", "G: 0")
     problems: int = 2000
     points: int = 4
     point_problems: int = 200
+    on_policy: str = "B'-0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig(MiniDagConfig):
-    """All settings of a study; `minidag.arm` and `run.seed` are the plan's."""
+    """All settings of a study; `minidag.arm` and `run.seed` are the plan's, `policy.moved` and `policy.modulus` the
+    job's."""
 
     study: StudySettings = field(default_factory=StudySettings)
+    round: Round = field(default_factory=Round)
+    policy: PolicySettings = field(default_factory=PolicySettings)
 
     def __post_init__(self) -> None:
         MiniDagConfig.__post_init__(self)
@@ -103,12 +109,12 @@ def study(config: StudyConfig, runs: Path, results: Path, progress: Progress | N
     plan: a job that another one is at is left to it."""
     for arm, seed in jobs(config):
         run = runs / f"{arm}-{seed}"
-        with _claimed(run) as free:
+        with claimed(run) as free:
             if free and not (run / "row.json").exists():
                 row, outcomes = _job(config, arm, seed, run, progress)
-                _write(run / "outcomes.json", outcomes)
-                _write(run / "row.json", row)
-        _write(results / "rows.json", rows(config, runs))
+                write_json(run / "outcomes.json", outcomes)
+                write_json(run / "row.json", row)
+        write_json(results / "rows.json", rows(config, runs))
     return rows(config, runs)
 
 
@@ -126,41 +132,61 @@ def _job(
         config, minidag=replace(config.minidag, arm=arm), run=replace(config.run, seed=seed)  # type: ignore[arg-type]
     )  # fmt: skip
     curve = _trained(own, run, progress)
-    model, symbols = trained_model(run / "last"), tokenizer()
-    modulus, count = config.minidag.modulus, config.study.problems
+    model = trained_model(run / "last")
+    found = tested(model, config)
+    row = {"arm": arm, "seed": seed, **found.measures, **trained_tokens(run), "curve": curve}
+    if arm == "A":
+        row["inference"] = _inference(model, config, found.plain)
+    return row, found.solved
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A model on the study's tests: its measures; for each problem whether it was solved, by set and by whether
+    reflections were allowed; and its responses beyond distribution without any."""
+
+    measures: dict[str, Any]
+    solved: dict[str, list[bool]]
+    plain: list[Outcome]
+
+
+def tested(model: Olmoe, config: StudyConfig) -> Tested:
+    """Test a model in distribution and beyond, with reflections allowed and banned, and by the forced-error probe."""
+    symbols, modulus, count = tokenizer(), config.minidag.modulus, config.study.problems
     sets = {"in": IN_DISTRIBUTION, "beyond": BEYOND}
     tests = {name: held_out(operations, count, modulus=modulus) for name, operations in sets.items()}
     allowed = {name: solve(model, symbols, each) for name, each in tests.items()}
     banned = {name: without_reflections(model, symbols, each, allowed[name]) for name, each in tests.items()}
-    beyond = tests["beyond"]
-    found = probe(model, symbols, beyond)
+    forced = probe(model, symbols, tests["beyond"])
     both = [*allowed["in"], *allowed["beyond"]]
-    row: dict[str, Any] = {
-        "arm": arm,
-        "seed": seed,
+    measures = {
         "in_accuracy": accuracy(allowed["in"]),
         "beyond_accuracy": accuracy(allowed["beyond"]),
         **changes([*banned["in"], *banned["beyond"]], both),
         "retries": fmean(each.check.retries for each in both),
         "generated_tokens": fmean(each.tokens for each in both),
-        "train_tokens": sum(each["tokens"] for each in read_metrics(run)),
-        "forced_error_recovery": found.recovery,
-        "p_reflect_wrong": found.p_reflect_wrong,
-        "p_reflect_right": found.p_reflect_right,
-        "learned_tokens": sum(each["learned_tokens"] for each in read_metrics(run)),
+        "forced_error_recovery": forced.recovery,
+        "p_reflect_wrong": forced.p_reflect_wrong,
+        "p_reflect_right": forced.p_reflect_right,
         "problems": count,
         **_by_set(banned, allowed),
-        "token_classes": token_classes(model, symbols, beyond[:200]),
-        "curve": curve,
+        "token_classes": token_classes(model, symbols, tests["beyond"][:200]),
     }
-    if arm == "A":
-        row["inference"] = _inference(model, beyond, banned["beyond"])
     solved = {
         f"{name}_{how}": [each.check.correct for each in outcomes[name]]
         for how, outcomes in (("allowed", allowed), ("banned", banned))
         for name in sets
     }
-    return row, solved
+    return Tested(measures, solved, banned["beyond"])
+
+
+def trained_tokens(run: Path) -> dict[str, int]:
+    """The tokens that a run saw, with padding and prompts, and those that it learned from."""
+    seen = read_metrics(run)
+    return {
+        "train_tokens": sum(each["tokens"] for each in seen),
+        "learned_tokens": sum(each["learned_tokens"] for each in seen),
+    }
 
 
 def _by_set(banned: dict[str, list[Outcome]], allowed: dict[str, list[Outcome]]) -> dict[str, Any]:
@@ -179,9 +205,10 @@ def _by_set(banned: dict[str, list[Outcome]], allowed: dict[str, list[Outcome]])
     }
 
 
-def _inference(model: Olmoe, beyond: list[Any], greedy: list[Outcome]) -> dict[str, Any]:
+def _inference(model: Olmoe, config: StudyConfig, greedy: list[Outcome]) -> dict[str, Any]:
     """What the plain arm gains beyond distribution at inference alone; `tokens` are those a problem takes."""
     symbols = tokenizer()
+    beyond = held_out(BEYOND, config.study.problems, modulus=config.minidag.modulus)
     votes = dict(zip(_SAMPLES, self_consistency(model, symbols, beyond, _SAMPLES), strict=True))
     guided = verifier_guided(model, symbols, beyond, _ROUNDS)
     return {
@@ -205,7 +232,7 @@ def _trained(config: StudyConfig, run: Path, progress: Progress | None) -> list[
             tests = held_out(operations, config.study.point_problems, modulus=config.minidag.modulus)
             made[f"{name}_accuracy"] = accuracy(solve(model, symbols, tests))
         points.append(made)
-        _write(file, points)
+        write_json(file, points)
     return points
 
 
@@ -223,16 +250,8 @@ def report(checkpoint: Path, modulus: int, problems: int) -> Report:
     )  # fmt: skip
 
 
-def trained_model(folder: Path) -> Olmoe:
-    """A checkpoint in float32, ready to be asked."""
-    model = load(folder)
-    if not isinstance(model, Olmoe):
-        raise ModelError(f"{folder} is no float32 checkpoint")
-    return model.eval()
-
-
 @contextmanager
-def _claimed(run: Path) -> Iterator[bool]:
+def claimed(run: Path) -> Iterator[bool]:
     """Whether this process alone has the run, while the block runs."""
     run.mkdir(parents=True, exist_ok=True)
     with (run / "lock").open("w") as file:
@@ -244,7 +263,7 @@ def _claimed(run: Path) -> Iterator[bool]:
             yield True
 
 
-def _write(file: Path, value: Any) -> None:
+def write_json(file: Path, value: Any) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}.new")
     new.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
