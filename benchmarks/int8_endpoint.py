@@ -1,7 +1,7 @@
 """A causal language model behind an OpenAI-compatible address, its layers computed in 8-bit integers.
 
-For long experiments on a processor with 8-bit dot products (VNNI), where this reads prompts several times as fast as
-llama.cpp's portable build; one prompt at a time, greedily, which is all that `seriatim eval run` asks for. Weights get
+For long experiments on a processor with 8-bit dot products (VNNI), where this reads prompts faster than llama.cpp's
+portable build; one prompt at a time, greedily, which is all that `seriatim eval run` asks for. Weights get
 a scale an output channel, activations a scale a token; channels that stick out are levelled first, on a text that is
 read once (SmoothQuant, arXiv 2211.10438, alpha 0.5).
 
@@ -9,7 +9,7 @@ read once (SmoothQuant, arXiv 2211.10438, alpha 0.5).
     seriatim eval run … --reader http://127.0.0.1:8011/v1
 
 At the start it prints how far its next-token probabilities are from float32's on another text. Takes what `pip install
-'.[dev]' gguf accelerate` brings.
+'.[dev]'` brings, and some 14 GB of memory for a model of 1.5 billion weights.
 """
 
 import argparse

@@ -11,12 +11,11 @@ order on passages of exactly 128 tokens, are asked at 1,024 tokens on quality. R
     python benchmarks/order_experiment.py --data LEVAL_FOLDER --out benchmarks/results/order_experiment.json
 
 The reader may stand behind an address, as long as it is one and the same for all runs (`--reader`): what is in the
-results was read by benchmarks/int8_endpoint.py from the same GGUF file, 2.5 times as fast as by llama.cpp.
+results was read by benchmarks/int8_endpoint.py from the same GGUF file.
 """
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,7 +84,7 @@ def _write(file: Path, made: dict[str, Run]) -> None:
         )
     ]  # fmt: skip
     result = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": "python benchmarks/order_experiment.py --data LEVAL_FOLDER --reader READER --out FILE",
         "machine": machine(),
         "runs": {name: summary(each) | {"run": name} for name, each in made.items()},
         "comparisons": [
