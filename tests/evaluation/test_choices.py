@@ -72,17 +72,46 @@ def test_the_strict_reading_takes_an_answer_and_nothing_else(prediction: str, ri
 
 
 @pytest.mark.parametrize(("text", "letter"), [("(C) the ship", "C"), ("Answer: B", "A"), ("none", None), ("", None)])
-def test_the_first_letter_decides(text: str, letter: str | None) -> None:
+def test_the_first_letter(text: str, letter: str | None) -> None:
     assert first_letter(text) == letter
-    assert leval_choice(text, "C") == float(letter == "C")
 
 
-@pytest.mark.parametrize(
-    ("prediction", "score"),
-    [("BD", 1), ("DB", 1), ("B", 0.25), ("ABD", 0), ("A", 0), ("B. and D.", 1), ("(B) (D)", 1), ("", 0.25)],
-)
-def test_several_right_letters(prediction: str, score: float) -> None:
-    assert leval_choices(prediction, "BD") == score
+# What OpenLMLab/LEval at cd34b05 (`process_output_mc`, `process_gt_mc`, `exact_match_score`) gives for a prediction:
+# as Coursera's to the right letters BD and B, then as QuALITY's or TPO's to A, B and AB.
+LEVAL = [
+    ("", 0, 0, 0, 0, 0),
+    (" \n", 0, 0, 0, 0, 0),
+    ("A", 0, 0, 1, 0, 0.25),
+    ("BD", 1, 0, 0, 1, 0.25),
+    ("DB", 1, 0, 0, 0, 0),
+    ("BC", 0, 0, 0, 0, 0),
+    ("AB", 0, 0, 0, 0, 1),
+    ("b, d", 0, 0, 1, 0, 0.25),
+    ("B, D", 0.25, 1, 0, 1, 0.25),
+    ("B. and D.", 1, 0, 0, 1, 0.25),
+    ("(B) (D)", 1, 0, 0, 1, 0.25),
+    ("(B) and (C).", 0, 0, 0, 1, 0.25),
+    ("Answer: B", 0, 0, 1, 0, 0.25),
+    ("The answer is D", 0.25, 0, 0, 0, 0),
+    ("option DB, I think", 0.25, 0, 0, 0, 0),
+    ("none of them", 0, 0, 1, 0, 0.25),
+    ("B D\n\nQuestion: A. C.", 1, 0, 0, 1, 0.25),
+    ("BDA because", 0, 0, 0, 1, 0.25),
+    ("It is (E).", 0, 0, 1, 0, 0.25),
+    ("Both B and D are right.", 1, 0, 0, 1, 0.25),
+]
+
+
+@pytest.mark.parametrize(("prediction", "two", "one", "a", "b", "ab"), LEVAL)
+def test_leval_scores_are_the_official_scorers(
+    prediction: str, two: float, one: float, a: float, b: float, ab: float
+) -> None:
+    assert [leval_choices(prediction, gold) for gold in ("BD", "B")] == [two, one]
+    assert [leval_choice(prediction, gold) for gold in ("A", "B", "AB")] == [a, b, ab]
+
+
+def test_leval_does_not_sort_the_right_letters() -> None:
+    assert leval_choices("BD", "DB") == 0.25
 
 
 @pytest.mark.parametrize(("output", "letters"), [("(B) Because", "B"), ("BD", "BD"), ("yes", "A"), ("", "A")])

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 LETTERS = "ABCD"
+_GUESS = "A"  # what L-Eval takes where an answer names no letter
 
 _PREFIXES = ("answer is:", "answer:", "answer is", "option is")
 _SPACED = str.maketrans(dict.fromkeys("\n\"'.,?!{}", " "))
@@ -35,22 +36,27 @@ def infinitebench_choice(prediction: str, label: Sequence[str]) -> bool:
 
 
 def leval_choice(prediction: str, gold: str) -> float:
-    """L-Eval's score of a single choice, 0 or 1: the first of "ABCD" in the prediction, against `gold`'s letter."""
-    return float((first_letter(prediction) or "") == gold)
+    """L-Eval's score of a single choice: the first of "ABCD" in the prediction, against `gold`, its right letter.
+
+    A prediction that is a part of "ABCD", as "BC" is, counts with all its letters; without a letter "A" is guessed,
+    unless it is empty. Source: OpenLMLab/LEval at cd34b05, `auto_eval.py` and `em.py`.
+    """
+    if not prediction.strip():
+        return 0.0
+    return _leval_score(prediction if prediction in LETTERS else first_letter(prediction) or _GUESS, gold)
 
 
 def leval_choices(prediction: str, gold: str) -> float:
     """L-Eval's score where several letters may be right (Coursera): 1 for all of them, 0.25 for some and no other.
 
-    Source: OpenLMLab/LEval, `auto_eval.py`.
+    An empty prediction is wrong. Source as of `leval_choice`.
     """
-    said = set(_leval_letters(prediction))
-    return 1.0 if said == set(gold) else 0.25 if said < set(gold) else 0.0
+    return _leval_score(_leval_letters(prediction), gold) if prediction.strip() else 0.0
 
 
 def leval_gold(output: str) -> str:
     """The right letters of a L-Eval row: those in the first word of its `output`; "A" where there is none."""
-    return re.sub("[^A-D]", "", (output.split() or [""])[0]) or "A"
+    return re.sub("[^A-D]", "", (output.split() or [""])[0]) or _GUESS
 
 
 def first_letter(text: str) -> str | None:
@@ -81,16 +87,24 @@ def strict_letters(prediction: str, gold: str) -> bool:
     return bool(re.fullmatch("[A-D]+", letters)) and set(letters) == set(gold)
 
 
+def _leval_score(said: str, gold: str) -> float:
+    """1 where `said` is `gold` letter by letter, 0.25 where all its letters are among `gold`'s."""
+    return 1.0 if said == gold else 0.25 if set(said) <= set(gold) else 0.0
+
+
 def _leval_letters(prediction: str) -> str:
-    if not prediction.strip():
-        return ""
+    """The letters that a prediction which is not empty names: sorted, unless they stand amid other text alone."""
     leading = re.match("[A-D]*", prediction)
     run = leading[0] if leading else ""
     if len(run) > 1:
-        return run
+        return _sorted(run)
     rest = prediction[len(run) :].partition("Question")[0]
     letters = run + re.sub("[^A-D]", "", "".join(re.findall(r"\s*[A-Z](?=[\s.)])", rest)))
     if letters:
-        return letters
+        return _sorted(letters)
     anywhere = re.search("[A-D]+", rest)
-    return anywhere[0] if anywhere else "A"  # a guess, as the benchmark makes it
+    return anywhere[0] if anywhere else _GUESS
+
+
+def _sorted(letters: str) -> str:
+    return "".join(sorted(set(letters)))
