@@ -56,6 +56,9 @@ def test_hidden_tests_decide() -> None:
     assert (right.score, right.strict) == (1, 1)
     talking = judge(f"Sure!\n{fenced(RIGHT)}", PROBLEM)
     assert (talking.score, talking.strict) == (1, 0)
+    assert judge(f"~~~\n{RIGHT}\n~~~", PROBLEM).strict == 1
+    twice = judge(f"{fenced(RIGHT)}\n{fenced(RIGHT)}", PROBLEM)
+    assert (twice.score, twice.strict) == (1, 0)
     wrong = judge(fenced("def double(n):\n    return 4 if n == 2 else 0"), PROBLEM)
     assert (wrong.score, wrong.error) == (0, "AssertionError")
     assert "SyntaxError" in judge("I cannot do that, sorry!", PROBLEM).error
@@ -65,6 +68,12 @@ def test_hidden_tests_decide() -> None:
 @pytest.mark.parametrize("cheat", ["import os; os._exit(0)", "raise SystemExit(0)", "check = print"])
 def test_leaving_early_is_not_passing(cheat: str) -> None:
     assert judge(fenced(f"def double(n):\n    return 0\n{cheat}"), PROBLEM).score == 0
+
+
+@isolated
+def test_what_a_program_does_as_a_script_is_not_run() -> None:
+    script = f"{RIGHT}\n\nif __name__ == '__main__':\n    print(double(int(input())))"
+    assert judge(fenced(script), PROBLEM).score == 1
 
 
 @isolated

@@ -65,7 +65,8 @@ def judge(answer: str, problem: Problem) -> Judgement:
     if not done.finished:
         return Judgement(0.0, 0.0, done.error)
     bare = answer.strip()
-    alone = bool(_FENCE.fullmatch(bare)) or (not blocks(bare) and _defines(bare, entry_point))
+    block = _FENCE.match(bare)  # not `fullmatch`, which would take two blocks, and what is between them, for one
+    alone = block.end() == len(bare) if block else not blocks(bare) and _defines(bare, entry_point)
     return Judgement(1.0, float(alone))
 
 

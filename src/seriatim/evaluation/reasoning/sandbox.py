@@ -32,13 +32,14 @@ from seriatim.errors import SeriatimError
 _USER = 64_321  # what root's programs run as; no one else's, so that only they count for its limit of processes
 _INSTALL = "install bubblewrap (apt-get install bubblewrap) where user namespaces are allowed, or leave humaneval out"
 
-# Sets the limits, which nobody can raise again, runs the program, and only then prints the nonce and `RESULT`.
+# Sets the limits, which nobody can raise again, runs the program, and only then prints the nonce and `RESULT`. As in
+# openai/human-eval the program's globals are empty, so `__name__` is not "__main__".
 _HARNESS = """
 import json, os, resource, sys
 request = json.load(sys.stdin)
 for name, most in request["limits"].items():
     resource.setrlimit(getattr(resource, name), (most, most))
-names = {"__name__": "__main__"}
+names = {}
 exec(compile(request["program"], "<program>", "exec"), names)
 sys.stdout.flush()
 os.write(1, ("\\n" + request["nonce"] + json.dumps(names.get("RESULT")) + "\\n").encode())
