@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
-_TOKEN = re.compile(rf"\s*(?:(?P<number>{_NUMBER})(?P<percent>\s?%)?|(?P<sign>[-+*/()]))")
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
+_TOKEN = re.compile(rf"\s*(?:(?P<number>{NUMBER})(?P<percent>\s?%)?|(?P<sign>[-+*/()]))")
 # What may stand left of "=": numbers and signs, back to the last character that is neither.
 _LEFT = re.compile(r"[\d\s.,%$+\-*/()]*$")
-_RIGHT = re.compile(rf"\s*\$?\s*(?P<sign>-?)\$?(?P<number>{_NUMBER})(?P<percent>\s?%)?")
+_RIGHT = re.compile(rf"\s*\$?\s*(?P<sign>-?)\$?(?P<number>{NUMBER})(?P<percent>\s?%)?")
 _GOES_ON = re.compile(r"\s*[-+*/^(]\s*[\w($\\]|[\w^,.]\d|[:\w]|\s*\\frac|\s+(?:and\s+)?\(?\$?\d+/\d|\s\d{3}\b")
+_LONGEST, _MOST_BRACKETS = 1000, 50  # characters of a side, and brackets in it; what has more is not read
 _LISTED = re.compile(r"^\s*(?:[-*+]\s+|\d+[.)]\s+)")
 # Other ways of writing a sign; each is replaced by as many characters, so that places in the text stay what they are.
 _SIGNS = (
@@ -36,7 +37,7 @@ def first_wrong(text: str) -> Equation | None:
     """The first equation in `text` that does not hold; None where none is found.
 
     Read are sums of plain numbers like "16 - 3 - 4 = 9", "$9 x 2 = $18", "<<20%*50=10>>" or "10 / 3 = 3.33", whose
-    right side may be rounded. A side with a word, a letter or a unit in it is not read.
+    right side may be rounded. A side with a word, a letter or a unit in it is not read, nor one of great length.
     """
     return next(_wrong(text), None)
 
@@ -48,7 +49,7 @@ def _wrong(text: str) -> Iterator[Equation]:
     for place in (each.start() for each in re.finditer("=", plain)):
         left, start = _left(plain, place)
         right = _RIGHT.match(plain, place + 1)
-        if left is None or right is None or _goes_on(plain, right.end()):
+        if left is None or right is None or len(right[0]) > _LONGEST or _goes_on(plain, right.end()):
             continue
         if not _agree(left, right):
             yield Equation(" ".join(text[start : right.end()].split()), _written(left), right.end())
@@ -95,6 +96,8 @@ def _written(value: Fraction) -> str:
 
 def _value(expression: str) -> Fraction | None:
     """The value of a sum with at least one operation; None for anything else, and for a division by zero."""
+    if len(expression) > _LONGEST or expression.count("(") > _MOST_BRACKETS:
+        return None
     tokens = list(_tokens(expression))
     if not any(each in "+-*/" for each in tokens) or tokens[0] in "+-*/":
         return None

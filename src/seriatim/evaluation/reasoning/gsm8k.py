@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from seriatim.evaluation.reasoning.calculator import first_wrong
+from seriatim.evaluation.reasoning.calculator import NUMBER, first_wrong
 from seriatim.evaluation.reasoning.problems import (
     WRONG,
     Fault,
@@ -17,8 +17,8 @@ from seriatim.evaluation.reasoning.problems import (
     text_of,
 )
 
-_NUMBER = re.compile(r"(?<![\w.,])(-\s?)?\$?\s?(-)?((?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)")
-_STRICT = re.compile(r"-?\$?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)%?\.?")
+_NUMBER = re.compile(rf"(?<![\w.,])(-\s?)?\$?\s?(-)?({NUMBER})")
+_STRICT = re.compile(rf"-?\$?({NUMBER})%?\.?")
 
 
 def gold(answer: str) -> str:

@@ -50,7 +50,7 @@ def test_expressions(expression: str, value: str) -> None:
     "expression",
     [
         "", "1/0", "2**9999999", "2**-1", "a+1", "__import__('os')", "1 if 1 else 2", "'a'*9", "(" * 150, "9" * 500,
-        "True+1", "1;2",
+        "True+1", "1;2", "((9**64)**64)**64", "(((((9**64)**64)**64)**64)**64)**64",
     ],
 )  # fmt: skip
 def test_what_is_no_calculation_has_no_value(expression: str) -> None:
@@ -61,6 +61,28 @@ def test_what_is_no_calculation_has_no_value(expression: str) -> None:
 @given(st.integers(-999, 999), st.sampled_from("+-*"), st.integers(0, 999))
 def test_results_are_those_of_python(left: int, operator: str, right: int) -> None:
     assert evaluate(f"{left}{operator}{right}") == eval(f"{left}{operator}{right}")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "told"),
+    [
+        ("10**30=5", "10**30 is 1000000000000000000000000000000, not 5."),
+        ("1/3=1", "1/3 is 0.3333, not 1."),
+        ("10**30/7=1", "10**30/7 is 142857142857142857142857142900, not 1."),
+        ("5/2=2", "5/2 is 2.5, not 2."),
+    ],
+)
+def test_values_of_any_size_are_written(annotation: str, told: str) -> None:
+    assert miscalculated(f"<<{annotation}>>") == told
+
+
+@given(
+    st.text() | st.text(alphabet="0123456789+-*/().,%$x e**", max_size=80),
+    st.text(alphabet="0123456789.,-$", max_size=40),
+)
+def test_any_attempt_gets_a_verdict(expression: str, shown: str) -> None:
+    attempt = Attempt("", (expression, f"<<{expression}={shown}>>"), shown)
+    assert calculator("7")(attempt).accepted in (True, False)
 
 
 def test_rounded_results_are_right() -> None:

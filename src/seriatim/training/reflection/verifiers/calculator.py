@@ -15,6 +15,7 @@ _ANNOTATION = re.compile(r"<<([^<>=]*)=([^<>=]*)>>")
 _NUMBER = re.compile(r"-?\.?\d[\d,]*(?:\.\d+)?")
 _LONGEST = 200
 _HIGHEST_POWER = 64
+_MOST_BITS = 4096  # of a power; a few more make a number that takes minutes and gigabytes
 _OPERATORS: dict[type, Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: lambda one, other: one + other,
     ast.Sub: lambda one, other: one - other,
@@ -108,7 +109,10 @@ def _value(node: ast.expr) -> Fraction:
             power = _value(right)
             if power.denominator != 1 or not 0 <= power <= _HIGHEST_POWER:
                 raise ValueError("only whole, small powers are computed")
-            return Fraction(_value(left) ** int(power))
+            base = _value(left)
+            if (base.numerator.bit_length() + base.denominator.bit_length()) * power > _MOST_BITS:
+                raise ValueError("only numbers that can be written are computed")
+            return Fraction(base ** int(power))
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
             return _OPERATORS[type(operator)](_value(left), _value(right))
     raise ValueError("not an expression of numbers")
@@ -116,5 +120,7 @@ def _value(node: ast.expr) -> Fraction:
 
 def _written(value: Fraction) -> str:
     """A value in decimal, to four places where it has more."""
+    if value.denominator == 1:
+        return f"{Decimal(value.numerator):f}"  # `str` refuses very long ones
     decimal = Decimal(value.numerator) / Decimal(value.denominator)
-    return f"{round(decimal, 4).normalize():f}"
+    return f"{decimal:.4f}".rstrip("0").rstrip(".")
