@@ -21,6 +21,9 @@ app = typer.Typer(help="Judge retrieval and readers on benchmarks.", no_args_is_
 
 Order = Literal["document", "relevance", "reversed", "shuffled", "ends", "full", "closed"]
 ArmName = Literal["plain", "cot", "reflection", "phased", "verified", "self-consistency", "letters"]
+# Options of `run` for tasks that ask about documents, and for those that ask problems; the others are for both.
+_OF_DOCUMENTS = ("order", "effort", "embedder", "passages", "stitch")
+_OF_PROBLEMS = ("arm", "samples", "match")
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.", show_default=False)]
 TaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="See: seriatim eval list.", show_default=False)]
 
@@ -63,6 +66,7 @@ def list_tasks(json: JsonOption = False) -> None:
 
 @app.command()
 def run(
+    context: typer.Context,
     task: TaskOption,
     reader: Annotated[
         str,
@@ -131,12 +135,12 @@ def run(
 
     budgets = tuple(int(each) for each in tokens.split(",")) if tokens else ()
     if task in REASONING:
-        _refuse(task, "documents", {"--order": order, "--stitch": stitch, "--embedder": embedder})
+        _refuse(context, task, "documents", _OF_DOCUMENTS)
         asked = reasoning.Plan(REASONING[task], arm or "cot", budgets, limit, seed, match, samples)
         made = _ask_problems(asked, reader, data, folder or _run_folder(task, reader, asked.arm))
     else:
         found = find_task(task)
-        _refuse(task, "arms", {"--arm": arm, "--match": match, "--samples": None if samples == 1 else samples})
+        _refuse(context, task, "arms", _OF_PROBLEMS)
         plan = runs.Plan(found, order or "document", budgets, effort, passages, embedder, limit, seed, stitch)
         made = _ask_documents(plan, reader, data, folder or _run_folder(task, reader, plan.arm))
     if json:
@@ -145,13 +149,18 @@ def run(
         _show_summary(made)
 
 
-def _refuse(task: str, lacking: str, options: dict[str, object]) -> None:
-    """Raise `UsageError` where an option was given that means nothing for the task."""
+def _refuse(context: typer.Context, task: str, lacking: str, options: tuple[str, ...]) -> None:
+    """Raise `UsageError` where one of `options` was given, which mean nothing for the task."""
     from seriatim.errors import UsageError
 
-    given = [name for name, value in options.items() if value is not None]
+    given = [name for name in options if _given(context, name)]
     if given:
-        raise UsageError(f"{task} has no {lacking}: leave out {' and '.join(given)}")
+        raise UsageError(f"{task} has no {lacking}: leave out {' and '.join(f'--{name}' for name in given)}")
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _run_folder(task: str, reader: str, how: str) -> Path:

@@ -1,13 +1,18 @@
 """Each arm with a scripted reader: what it is asked, what counts as its answer, what it may spend."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
+from seriatim.errors import UsageError
 from seriatim.evaluation.generation import Reader
 from seriatim.evaluation.reasoning import gsm8k, humaneval, mmlu
 from seriatim.evaluation.reasoning.arms import PROTOCOL, Arm, Attempt, Spending, attempt
 from seriatim.evaluation.reasoning.problems import Problem
+from seriatim.models.generator import Piece
 from tests.evaluation.reasoning.scripted import HUMANEVAL, Scripted, reader
 from tests.evaluation.reasoning.test_sandbox import isolated
 
@@ -119,6 +124,21 @@ def test_votes_are_counted_until_the_tokens_are_spent() -> None:
 
 def test_without_any_vote_there_is_no_answer() -> None:
     assert made("self-consistency", "no", "no", most=2)[0].answer is None
+
+
+def test_votes_need_a_reader_that_counts_its_tokens() -> None:
+    class Uncounted(Scripted):
+        def stream(self, *arguments: Any, **options: Any) -> Iterator[Piece]:
+            *pieces, last = super().stream(*arguments, **options)
+            yield from (*pieces, replace(last, usage=None))
+
+    for text, told in (("Answer: 7", "does not say how many tokens it writes"), ("", None)):
+        spending = Spending(Reader(Uncounted(text), str(next(_COUNT))))
+        if told:
+            with pytest.raises(UsageError, match=told):
+                attempt("self-consistency", gsm8k.TASK, PROBLEM, spending, MOST)
+        else:
+            assert attempt("self-consistency", gsm8k.TASK, PROBLEM, spending, MOST).answer is None
 
 
 @isolated

@@ -96,6 +96,31 @@ def test_self_consistency_spends_what_another_run_spent(tmp_path: Path, problems
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("spent", [0, None])
+def test_a_matched_budget_of_nothing(tmp_path: Path, problems: Problems, spent: int | None) -> None:
+    made = run(COT, problems, reader(Scripted(*ANSWERS)), tmp_path / "cot")
+    voting = Plan(gsm8k.TASK, "self-consistency", match=tmp_path / "cot")
+    silent = [row | {"completion_tokens": spent} for row in made.rows]
+    write_rows(tmp_path / "cot" / records.ROWS, [silent[0], *made.rows[1:]])
+    voted = run(voting, problems, reader(Scripted("Answer: 7", "Answer: 1 2 3", "no mark here")), tmp_path / "votes")
+    assert [(row["generations"], row["truncated"]) for row in voted.rows] == [(1, True), (1, True), (1, False)]
+    write_rows(tmp_path / "cot" / records.ROWS, silent)
+    with pytest.raises(UsageError, match="did not say how many tokens it wrote"):
+        run(voting, problems, reader(Scripted()), tmp_path / "other")
+
+
+def test_nothing_is_drawn_with_two_seeds(tmp_path: Path, problems: Problems) -> None:
+    drawn: list[set[int]] = []
+    for seed in range(3):
+        for plan, texts in ((replace(COT, samples=4), ["Answer: 7"] * 12),
+                            (replace(COT, arm="self-consistency", tokens=(6,)), ["Answer: 7"] * 9)):  # fmt: skip
+            model = Scripted(*texts)
+            run(replace(plan, seed=seed), problems, reader(model), tmp_path / f"{plan.arm}-{seed}")
+            drawn.append({each.seed for each in model.samplings})
+    for arm in (drawn[::2], drawn[1::2]):
+        assert len(set.union(*arm)) == sum(map(len, arm))
+
+
 def test_several_samples_give_pass_at_k(tmp_path: Path, problems: Problems) -> None:
     plan = replace(COT, limit=1, samples=4)
     [problem] = problems.draw(1, 0).problems
@@ -116,6 +141,9 @@ def test_letters_are_judged_by_their_probability(tmp_path: Path) -> None:
     assert made.budgets == [0]
     assert model.prompts[0].endswith("What is 10 + 1?\nA. 10\nB. 11\nC. 12\nD. 13\nAnswer:")
     assert model.prompts[0].count("Answer: B") == 5
+    alone = read_problems(mmlu.TASK, write_rows(tmp_path / "test.jsonl", MMLU[2:]))
+    with pytest.raises(UsageError, match=r'3 of the 3 questions have fewer than 5 worked examples.*split "dev"'):
+        run(Plan(mmlu.TASK, "letters"), alone, reader(model), tmp_path / "few")
     asked = run(Plan(mmlu.TASK, "plain"), problems, reader(Scripted("B", "A", "11")), tmp_path / "plain")
     with pytest.raises(UsageError, match="differ in judged_by"):
         compare(made, asked)
@@ -133,6 +161,9 @@ def test_letters_are_judged_by_their_probability(tmp_path: Path) -> None:
         (Plan(mmlu.TASK, "verified"), "nothing to check an answer by"),
         (replace(COT, match=Path("nowhere")), "--match says"),
         (replace(COT, arm="self-consistency", samples=2), "leave --samples out"),
+        (Plan(mmlu.TASK, "letters", (512,)), "leave --tokens out"),
+        (Plan(gsm8k.TASK, "phased", (512, 8)), "64 tokens at least"),
+        (replace(COT, samples=200_000), "at most 100,000 samples"),
         (replace(COT, arm="self-consistency", match=Path("nowhere")), "there is no run in nowhere"),
     ],
 )

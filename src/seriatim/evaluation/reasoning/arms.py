@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from seriatim.errors import UsageError
 from seriatim.evaluation.generation import Reader, generation
 from seriatim.evaluation.reasoning.problems import Problem, ReasoningTask, Way
 from seriatim.models.generator import Message
@@ -44,7 +45,7 @@ _CLOSING = "\n</thinking>\n<output>\n"
 _ENDS = ("</thinking>", "<output>")
 
 ROUNDS = 2
-_LEAST = 64  # tokens, too few for a correction beside the output that follows it
+LEAST = 64  # tokens: with fewer there is no correction beside the output that follows it
 SAMPLED = Sampling(temperature=0.7, top_p=0.95)
 
 
@@ -139,14 +140,20 @@ def _reflection(task: ReasoningTask, problem: Problem, spending: Spending, most:
 
 
 def _voted(task: ReasoningTask, problem: Problem, spending: Spending, most: int) -> Attempt:
-    """Chains until `most` tokens are spent, the last one cut where they are; the first of equals wins."""
+    """Chains until `most` tokens are spent, the last one cut where they are, but one at least; the first of equals
+    wins. Raises `UsageError` for a reader that does not count its tokens."""
     tries: list[Attempt] = []
-    while spending.completion_tokens < most:
+    while not tries or spending.completion_tokens < most:
         before = spending.completion_tokens
         seed = spending.sampling.seed + len(tries)
-        left = min(task.tokens, most - before)
+        left = max(1, min(task.tokens, most - before))
         tries.append(_chain(task, problem, spending, left, replace(SAMPLED, seed=seed)))
-        if spending.completion_tokens == before:  # a reader that counts no tokens, or has nothing to say
+        if spending.completion_tokens == before and tries[-1].text.strip():
+            raise UsageError(
+                f"{spending.reader.generator.name} does not say how many tokens it writes, so self-consistency cannot "
+                "know when they are spent; ask it in another arm"
+            )
+        if spending.completion_tokens == before:  # it has nothing to say
             break
     votes = [None if each.answer is None else task.vote(each.answer, problem) for each in tries]
     counted = Counter(vote for vote in votes if vote is not None)
@@ -168,7 +175,7 @@ def _phased(task: ReasoningTask, problem: Problem, spending: Spending, most: int
     for _ in range(rounds):
         fault = task.check(thinking[checked:], made.answer or "", problem) if task.check else None
         left = most - spending.completion_tokens - reserve
-        if fault is None or left < _LEAST:
+        if fault is None or left < LEAST:
             break
         opening = f"{thinking[:checked]}{fault.kept}\n<reflection>\n{fault.found}"
         said, _ = spending.say(asked, left // 4, prefix=f"{_OPENING}{opening}\n", stop=("</reflection>", *_ENDS))

@@ -1,11 +1,14 @@
 """MMLU as base models are judged: the letter that is most probable after five worked examples."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from seriatim.errors import UsageError
 from seriatim.evaluation import cache
 from seriatim.evaluation.choices import LETTERS
 from seriatim.evaluation.generation import Reader
+from seriatim.evaluation.reasoning.mmlu import SHOTS
 from seriatim.evaluation.reasoning.problems import Problem
 from seriatim.models.generator import Generator, Scorer
 
@@ -16,6 +19,16 @@ def check_scorer(generator: Generator) -> None:
         raise UsageError(
             f"{generator.name} does not tell how probable a letter is: the arm letters needs a GGUF file or an OLMoE "
             "checkpoint on this machine; ask it in another arm"
+        )
+
+
+def check_shots(problems: Sequence[Problem]) -> None:
+    """Raise `UsageError` for problems without worked examples: after fewer than five it is another measurement."""
+    lacking = sum(len(re.findall("^Answer: [A-D]$", each.shots, re.MULTILINE)) < SHOTS for each in problems)
+    if lacking:
+        raise UsageError(
+            f"{lacking} of the {len(problems)} questions have fewer than {SHOTS} worked examples of their subject: the "
+            'arm letters needs the rows of split "dev" in the data too'
         )
 
 

@@ -13,6 +13,7 @@ from seriatim.evaluation import records
 from seriatim.evaluation.generation import Reader
 from seriatim.evaluation.reasoning import sandbox
 from seriatim.evaluation.reasoning.arms import (
+    LEAST,
     PROMPT_VERSION,
     PROTOCOL,
     ROUNDS,
@@ -23,13 +24,13 @@ from seriatim.evaluation.reasoning.arms import (
     Spending,
     attempt,
 )
-from seriatim.evaluation.reasoning.letters import check_scorer, most_probable
+from seriatim.evaluation.reasoning.letters import check_scorer, check_shots, most_probable
 from seriatim.evaluation.reasoning.problems import WRONG, Judgement, Problem, Problems, ReasoningTask
 from seriatim.evaluation.runs import Progress, environment, missing
 from seriatim.sampling import GREEDY, Sampling
 
 NO_TOKENS = 0
-_SEEDS_A_SAMPLE = 1000
+_SEEDS_A_RUN = 100_000  # what is drawn with one --seed is not drawn again with the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def run(plan: Plan, problems: Problems, reader: Reader, path: Path, progress: Pr
     if plan.arm == "letters":
         check_scorer(reader.generator)
     drawn = problems.draw(plan.limit, plan.seed)
+    if plan.arm == "letters":
+        check_shots(drawn.problems)
     wanted = [(problem, tokens) for tokens in plan.budgets for problem in drawn.problems]
     spent = _spent(plan, wanted)
     with records.opened(path, _settings(plan, problems, reader)) as (rows, file):
@@ -82,6 +85,12 @@ def check(plan: Plan) -> None:
         raise UsageError(f"{name} has nothing to check an answer by; the arm verified is one of gsm8k and humaneval")
     if plan.match and arm != "self-consistency":
         raise UsageError(f"--match says what self-consistency may spend; the arm {arm} has --tokens")
+    if plan.tokens and arm == "letters":
+        raise UsageError("the arm letters generates nothing; leave --tokens out")
+    if arm in ("phased", "verified") and min(plan.budgets) < LEAST:
+        raise UsageError(f"the arm {arm} writes in two phases, which take {LEAST} tokens at least; give --tokens more")
+    if plan.samples > _SEEDS_A_RUN:
+        raise UsageError(f"at most {_SEEDS_A_RUN:,} samples of a problem are drawn, not {plan.samples:,}")
     if plan.samples > 1 and arm in ("letters", "self-consistency"):
         raise UsageError(f"several samples of the arm {arm} make no sense; leave --samples out")
     if plan.task.runs_code:
@@ -102,6 +111,8 @@ def _spent(plan: Plan, wanted: list[tuple[Problem, int]]) -> Mapping[tuple[str, 
             f"{plan.match} lacks {lacking} of the {len(wanted)} problems that are asked; finish it first, with the "
             "same --limit, --seed and --tokens"
         )
+    if not any(spent.values()):
+        raise UsageError(f"the reader of {plan.match} did not say how many tokens it wrote, so none can be matched")
     return spent
 
 
@@ -120,7 +131,7 @@ def _settings(plan: Plan, problems: Problems, reader: Reader) -> dict[str, Any]:
 
 def _sampling(plan: Plan, sample: int = 0) -> Sampling:
     drawn = plan.samples > 1 or plan.arm == "self-consistency"
-    return replace(SAMPLED, seed=(plan.seed + sample) * _SEEDS_A_SAMPLE) if drawn else GREEDY
+    return replace(SAMPLED, seed=plan.seed * _SEEDS_A_RUN + sample) if drawn else GREEDY
 
 
 def _row(
