@@ -1,6 +1,7 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,9 +66,15 @@ def test_stitched_documents_are_long_and_whole(tmp_path: Path) -> None:
     [
         ("{", "line 1: not JSON"),
         ("[1]", "line 1: a JSON object was expected"),
-        ('{"input": "x"}', "line 1: not a row of leval data (KeyError: 'instructions')"),
-        (json.dumps(LEVAL[0] | {"outputs": ["one"]}), "line 1: not a row of leval data"),
-        (json.dumps(LEVAL[0] | {"input": 3}), "text was expected, not 3"),
+        ('{"input": "x"}', "line 1: not a row of leval data ('instructions' is missing)"),
+        (
+            json.dumps(LEVAL[0] | {"outputs": ["one"]}),
+            "line 1: not a row of leval data (3 instructions, but 1 outputs)",
+        ),
+        (json.dumps(LEVAL[0] | {"input": 3}), "input must be text, not 3"),
+        (json.dumps(LEVAL[0] | {"instructions": "Who?"}), "instructions must be a list of texts, not 'Who?'"),
+        (json.dumps(LEVAL[0] | {"input": "\ud800"}), "surrogates not allowed"),
+        ("[" * 100_000, "line 1: not JSON"),
     ],
 )
 def test_a_row_of_another_form_is_named(tmp_path: Path, line: str, told: str) -> None:
@@ -76,6 +83,34 @@ def test_a_row_of_another_form_is_named(tmp_path: Path, line: str, told: str) ->
         read_dataset(NATURAL, tmp_path / "a.jsonl")
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "told"),
+    [
+        ("en_qa", {"answer": [3]}, "answer must be text, not 3"),
+        ("en_qa", {"answer": 3}, "answer must be a list of texts, not 3"),
+        ("en_qa", {"answer": []}, "answer is empty"),
+        ("en_mc", {"answer": [3]}, "answer must be text, not 3"),
+        ("en_mc", {"answer": ["the mast"]}, "the answer 'the mast' is none of the options"),
+        ("en_mc", {"answer": ["the mast", "AB"]}, "the answer 'the mast' is none of the options"),
+        ("en_mc", {"options": None}, "options must be a list of texts, not None"),
+        ("en_mc", {"options": list("abcde")}, "at most four options were expected, not 5"),
+    ],
+)
+def test_a_wrong_answer_is_named_before_anything_is_asked(
+    tmp_path: Path, name: str, row: dict[str, Any], told: str
+) -> None:
+    file = write_rows(tmp_path / "a.jsonl", [INFINITEBENCH[0] | row])
+    with pytest.raises(SeriatimError) as caught:
+        read_dataset(find_task(name), file)
+    assert f"line 1: not a row of infinitebench data ({told})" in str(caught.value)
+
+
+def test_questions_need_ids_of_their_own(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "a.jsonl", [INFINITEBENCH[0], INFINITEBENCH[1] | {"id": 7}])
+    with pytest.raises(SeriatimError, match="several questions with the id en_qa/7"):
+        read_dataset(find_task("en_qa"), file)
 
 
 def test_data_that_is_not_there_or_holds_no_question(tmp_path: Path) -> None:

@@ -43,13 +43,18 @@ def test_both_forms_of_rows_are_scored(tmp_path: Path) -> None:
     [
         ({"answer": "x"}, "line 1: neither 'prediction' nor 'pred' is in the row"),
         ({"prediction": "x"}, "line 1: neither 'ground_truth'"),
-        ({"prediction": "x", "label": []}, "line 1: no right answer"),
-        ({"prediction": "x", "label": 3}, "line 1: "),
+        ({"prediction": "x", "label": []}, "line 1: label is empty"),
+        ({"prediction": "x", "label": " "}, "line 1: label is empty"),
+        ({"prediction": "x", "label": 3}, "line 1: label must be text, not 3"),
+        ({"prediction": "x", "label": None}, "line 1: label must be text, not None"),
+        ({"prediction": "x", "label": [["x"]]}, "line 1: label must be text, not ['x']"),
+        ({"prediction": ["A"], "label": "A"}, "line 1: a prediction must be text, not ['A']"),
+        ({"prediction": "A", "label": ["the ship"]}, "line 1: label must close with the letter of the right option"),
     ],
 )
 def test_a_row_without_what_it_needs_is_named(tmp_path: Path, row: dict[str, Any], told: str) -> None:
     with pytest.raises(SeriatimError) as caught:
-        score_predictions(find_task("en_qa"), write_rows(tmp_path / "p.jsonl", [row]))
+        score_predictions(find_task("en_mc"), write_rows(tmp_path / "p.jsonl", [row]))
     assert told in str(caught.value)
 
 

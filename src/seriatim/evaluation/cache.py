@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seriatim.errors import SeriatimError
 from seriatim.home import home
 
 
@@ -26,17 +27,20 @@ def kept(key: str) -> dict[str, Any] | None:
 
 
 def keep(key: str, value: Mapping[str, Any]) -> None:
-    """Keep `value` under `key`, whole or not at all. Raises `OSError` where the disk does not take it."""
+    """Keep `value` under `key`, whole or not at all. Raises `SeriatimError` where the disk does not take it."""
     file = _file(key)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as target:
-            json.dump(value, target)
-        os.replace(name, file)
-    except BaseException:
-        os.unlink(name)
-        raise
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as target:
+                json.dump(value, target)
+            os.replace(name, file)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise SeriatimError(f"the answer cannot be kept in {file.parent}: {error.strerror}") from error
 
 
 def _file(key: str) -> Path:

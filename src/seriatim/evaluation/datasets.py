@@ -3,7 +3,8 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class Dataset:
 def read_dataset(task: Task, path: Path) -> Dataset:
     """The task's data in `path`, a JSONL file or a folder that holds the task's `file`.
 
-    Raises `UsageError` where there is none, `SeriatimError` for a line that has not the task's form.
+    Raises `UsageError` where there is none, `SeriatimError` for a line that has not the task's form, and for questions
+    with the same id.
     """
     file = path / task.file if path.is_dir() else path
     try:
@@ -67,14 +69,15 @@ def read_dataset(task: Task, path: Path) -> Dataset:
     for number, row in json_lines(data, file):
         try:
             name, text, found = rows(task, number, row, documents)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise SeriatimError(
-                f"{file}, line {number + 1}: not a row of {task.form} data ({type(error).__name__}: {error})"
+                f"{file}, line {number + 1}: not a row of {task.form} data ({reason(error)})"
             ) from error
         documents[name] = text
         questions += found
     if not questions:
         raise UsageError(f"{file} holds no question that {task.name} can score")
+    distinct([question.id for question in questions], file)
     return Dataset(documents, tuple(questions), hashlib.sha256(data).hexdigest())
 
 
@@ -85,18 +88,54 @@ def json_lines(data: bytes, file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(line.decode("utf-8-sig" if number == 0 else "utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SeriatimError(f"{file}, line {number + 1}: not JSON ({error})") from error
         if not isinstance(row, dict):
             raise SeriatimError(f"{file}, line {number + 1}: a JSON object was expected")
         yield number, row
 
 
+def text_of(row: Mapping[str, Any], name: str) -> str:
+    """A row's text. Raises `KeyError`, `TypeError` or `ValueError` where there is none."""
+    return _text(name, row[name])
+
+
+def texts_of(row: Mapping[str, Any], name: str) -> list[str]:
+    """A row's texts, one at least. Raises as `text_of` does."""
+    values = row[name]
+    if not isinstance(values, list):
+        raise TypeError(f"{name} must be a list of texts, not {values!r:.40}")
+    if not values:
+        raise ValueError(f"{name} is empty")
+    return [_text(name, each) for each in values]
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text, not {value!r:.40}")
+    value.encode()  # half of a surrogate pair is no text that a model can read
+    return value
+
+
+def reason(error: Exception) -> str:
+    """What was wrong with a row, in words."""
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def distinct(ids: Sequence[str], source: object) -> None:
+    """Raise `SeriatimError` where two of `ids` are the same, since a run tells its questions by them."""
+    again = [each for each, count in Counter(ids).items() if count > 1]
+    if again:
+        raise SeriatimError(f"{source} has several questions with the id {again[0]}: give each an id of its own")
+
+
 def choice_label(options: Sequence[str], answer: Sequence[str] | str) -> tuple[str, ...]:
-    """The right option's text and its letter, from what ∞Bench gives as the answer."""
+    """The right option's text and its letter, from what ∞Bench gives as the answer. Raises `ValueError` without."""
     given = [answer] if isinstance(answer, str) else list(answer)
-    if len(given) == 2 and given[1] in LETTERS:
+    if len(given) == 2 and given[1] in tuple(LETTERS):
         return tuple(given)
+    if given[0] not in options:
+        raise ValueError(f"the answer {given[0]!r:.40} is none of the options")
     return given[0], LETTERS[list(options).index(given[0])]
 
 
@@ -104,29 +143,27 @@ def _infinitebench(
     task: Task, number: int, row: dict[str, Any], held: dict[str, str]
 ) -> tuple[str, str, list[Question]]:
     """A row holds one question and its whole book; the same book comes again with each of its questions."""
-    text = _string(row["context"])
+    text = text_of(row, "context")
     name = f"{task.name}/{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    options = tuple(map(_string, row.get("options") or ())) if task.metric == "accuracy" else ()
-    answer = row["answer"]
-    references = choice_label(options, answer) if options else tuple([answer] if isinstance(answer, str) else answer)
-    question = Question(f"{task.name}/{row.get('id', number)}", name, _string(row["input"]), references, options)
+    options = tuple(texts_of(row, "options")) if task.metric == "accuracy" else ()
+    if len(options) > len(LETTERS):
+        raise ValueError(f"at most four options were expected, not {len(options)}")
+    answers = [text_of(row, "answer")] if isinstance(row["answer"], str) else texts_of(row, "answer")
+    references = choice_label(options, answers) if options else tuple(answers)
+    question = Question(f"{task.name}/{row.get('id', number)}", name, text_of(row, "input"), references, options)
     return name, held.get(name, text), [question]
 
 
 def _leval(task: Task, number: int, row: dict[str, Any], _held: dict[str, str]) -> tuple[str, str, list[Question]]:
     """A row holds a document and all its questions; `evaluation` says whether they can be scored without a judge."""
     name = f"{task.name}/{number}"
-    asked = list(zip(row["instructions"], row["outputs"], strict=True))
+    asked, outputs = texts_of(row, "instructions"), texts_of(row, "outputs")
+    if len(asked) != len(outputs):
+        raise ValueError(f"{len(asked)} instructions, but {len(outputs)} outputs")
     scorable = row.get("evaluation", "exam" if task.metric == "accuracy" else "f1") in ("exam", "f1")
     questions = [
-        Question(f"{name}/{place}", name, _string(text), (_string(gold),))
-        for place, (text, gold) in enumerate(asked)
+        Question(f"{name}/{place}", name, text, (gold,))
+        for place, (text, gold) in enumerate(zip(asked, outputs, strict=True))
         if scorable
     ]
-    return name, _string(row["input"]), questions
-
-
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"text was expected, not {value!r:.40}")
-    return value
+    return name, text_of(row, "input"), questions

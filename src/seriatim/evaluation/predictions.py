@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from seriatim.errors import SeriatimError, UsageError
-from seriatim.evaluation.datasets import json_lines
+from seriatim.evaluation.choices import LETTERS
+from seriatim.evaluation.datasets import json_lines, reason, texts_of
 from seriatim.evaluation.tasks import Metric, Task
 
 _PREDICTION = ("prediction", "pred")
@@ -40,14 +41,10 @@ def score_predictions(task: Task, file: Path) -> Scored:
     scores, strict = [], []
     for number, row in json_lines(data, file):
         try:
-            prediction = _value(row, _PREDICTION)
-            said = _value(row, _REFERENCES)
-            references = [said] if isinstance(said, str) else list(map(str, said))
-            if not references:
-                raise ValueError("no right answer")
+            text = _prediction(row)
+            references = _references(task, row)
         except (KeyError, TypeError, ValueError) as error:
-            raise SeriatimError(f"{file}, line {number + 1}: {error.args[0]}") from error
-        text = "" if prediction is None else str(prediction)
+            raise SeriatimError(f"{file}, line {number + 1}: {reason(error)}") from error
         scores.append(task.score(text, references))
         strict.append(task.strict(text, references))
     if not scores:
@@ -56,8 +53,27 @@ def score_predictions(task: Task, file: Path) -> Scored:
     return Scored(task.name, task.metric, 100 * sum(scores) / count, 100 * sum(strict) / count, count)
 
 
-def _value(row: dict[str, Any], names: tuple[str, ...]) -> Any:
-    for name in names:
-        if name in row:
-            return row[name]
-    raise KeyError(f"neither {' nor '.join(map(repr, names))} is in the row")
+def _prediction(row: dict[str, Any]) -> str:
+    """What was answered; nothing where it is null."""
+    value = row[_named(row, _PREDICTION)]
+    if not isinstance(value, str | int | float | None):
+        raise TypeError(f"a prediction must be text, not {value!r:.40}")
+    return "" if value is None else str(value)
+
+
+def _references(task: Task, row: dict[str, Any]) -> list[str]:
+    """The right answers; of ∞Bench's choices the last one is the letter."""
+    name = _named(row, _REFERENCES)
+    references = texts_of(row if isinstance(row[name], list) else {name: [row[name]]}, name)
+    if not any(each.strip() for each in references):
+        raise ValueError(f"{name} is empty")
+    if task.metric == "accuracy" and task.form == "infinitebench" and references[-1] not in tuple(LETTERS):
+        raise ValueError(f"{name} must close with the letter of the right option, A to D")
+    return references
+
+
+def _named(row: dict[str, Any], names: tuple[str, ...]) -> str:
+    found = next((name for name in names if name in row), None)
+    if found is None:
+        raise ValueError(f"neither {' nor '.join(map(repr, names))} is in the row")
+    return found

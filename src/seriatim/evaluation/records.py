@@ -17,6 +17,12 @@ from seriatim.errors import SeriatimError, UsageError
 Row = dict[str, Any]
 
 SETTINGS, ROWS = "run.json", "rows.jsonl"
+# What every run says of itself, and the numbers of a row, as far as it has them.
+_SAID = ("task", "metric", "order")
+_NUMBERS = (
+    "context_tokens", "coverage", "score", "strict_score", "first_score", "prompt_tokens", "completion_tokens",
+    "retrieve_s", "prefill_s", "generate_s", "truncated", "format_failure", "samples", "right",
+)  # fmt: skip
 # What a run may be taken up with otherwise than it began: more questions, more budgets, and where things are.
 _FREE = ("limit", "tokens", "data", "machine")
 
@@ -44,13 +50,12 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """The run in the folder `path`. Raises `UsageError` where there is none, or nothing in it yet."""
-    try:
-        settings = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
-        data = (path / ROWS).read_bytes()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"there is no run in {path}: make one with seriatim eval run --run {path}") from error
-    rows = tuple(_rows(data, path))
+    """The run in the folder `path`. Raises `UsageError` where there is none, or nothing in it yet, `SeriatimError`
+    where it is damaged."""
+    settings = _settings(path)
+    if settings is None:
+        raise UsageError(f"there is no run in {path}: make one with seriatim eval run --run {path}")
+    rows = tuple(_rows(_bytes(path / ROWS) or b"", path))
     if not rows:
         raise UsageError(f"the run in {path} has no answers yet; go on with it: seriatim eval run --run {path}")
     return Run(path, settings, rows)
@@ -61,56 +66,103 @@ def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row],
     """The rows of the run in `path`, begun now or taken up again, and the file that further rows go to.
 
     One process at a time. Raises `UsageError` where the folder holds a run with other settings, or another process
-    writes to it, `SeriatimError` where it cannot be written.
+    writes to it, `SeriatimError` where it cannot be written, or is damaged.
     """
-    try:
+    with _writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        with (path / ROWS).open("a+", encoding="utf-8") as file:
+        file = (path / ROWS).open("a", encoding="utf-8")
+    with file:
+        with _writing(path):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(f"another process is at the run in {path}; wait for it") from error
             _settle(path, settings)
-            yield _recovered(file, path), file
+            rows = _recovered(file, path)
+        yield rows, file
+
+
+def append(file: TextIO, row: Row) -> None:
+    """Add a row, and do not return before it is on the disk. Raises `SeriatimError` where it does not get there."""
+    with _writing(Path(file.name).parent):
+        file.write(json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SeriatimError(f"the run in {path} cannot be written: {error.strerror}") from error
 
 
-def append(file: TextIO, row: Row) -> None:
-    """Add a row, and do not return before it is on the disk."""
-    file.write(json.dumps(row) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
-
-
 def _settle(path: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings down, or compare them with those that the run began with."""
-    file = path / SETTINGS
-    held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    held = _settings(path) or {}
     for name, value in settings.items():
         if held and name not in _FREE and held.get(name) != value:
             raise UsageError(
                 f"the run in {path} was made with {name} {held.get(name)}, not {value}; "
                 "choose another folder with --run"
             )
+    file = path / SETTINGS
     new = path / (SETTINGS + ".new")
     new.write_text(json.dumps(dict(settings), indent=1) + "\n", encoding="utf-8")
     new.replace(file)
 
 
+def _settings(path: Path) -> dict[str, Any] | None:
+    """What `run.json` says; None where there is none."""
+    file = path / SETTINGS
+    data = _bytes(file)
+    if data is None:
+        return None
+    try:
+        settings = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise SeriatimError(f"{file} is damaged ({error}); bring it back, or choose another folder") from error
+    if not isinstance(settings, dict) or not all(isinstance(settings.get(name), str) for name in _SAID):
+        raise SeriatimError(f"{file} does not say {', '.join(_SAID)} of a run; bring it back, or choose another folder")
+    return settings
+
+
+def _bytes(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SeriatimError(f"{file} cannot be read: {error.strerror}") from error
+
+
 def _recovered(file: TextIO, path: Path) -> list[Row]:
     """The whole rows of `file`; the beginning of one, which a kill left at the end, is cut off."""
-    file.seek(0)
-    data = file.read().encode()
-    end = data.rfind(b"\n") + 1
-    file.truncate(end)
-    file.seek(0, os.SEEK_END)
-    return list(_rows(data[:end], path))
+    data = _bytes(path / ROWS) or b""
+    rows = list(_rows(data, path))
+    file.truncate(data.rfind(b"\n") + 1)
+    return rows
 
 
 def _rows(data: bytes, path: Path) -> Iterator[Row]:
-    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+    """The rows in `data`, but for a last one without its end of line."""
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
         try:
-            yield json.loads(line)
-        except ValueError as error:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
             raise SeriatimError(f"{path / ROWS}, line {number}: damaged ({error}); remove that line") from error
+        if not _is_row(row):
+            raise SeriatimError(f"{path / ROWS}, line {number}: not a row of a run; remove that line")
+        yield row
+
+
+def _is_row(row: object) -> bool:
+    return (
+        isinstance(row, dict)
+        and row.keys() >= {"context_tokens", "coverage"}
+        and isinstance(row.get("question_id"), str)
+        and isinstance(row.get("document"), str)
+        and isinstance(row.get("tokens"), int)
+        and all(isinstance(row.get(name), int | float | None) for name in _NUMBERS)
+    )

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from seriatim.errors import SeriatimError, UsageError
-from seriatim.evaluation.reasoning import gsm8k, mmlu
+from seriatim.evaluation.reasoning import gsm8k, humaneval, mmlu
 from seriatim.evaluation.reasoning.problems import ReasoningTask, fetched_problems, read_problems
 from tests.evaluation.data import write_rows
-from tests.evaluation.reasoning.scripted import GSM8K, MMLU
+from tests.evaluation.reasoning.scripted import GSM8K, HUMANEVAL, MMLU
 from tests.models.file_server import Route, file_server
 
 
@@ -58,8 +58,31 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"no archive")
     with pytest.raises(SeriatimError, match="damaged"):
         read_problems(gsm8k.TASK, tmp_path / "x.gz")
-    with pytest.raises(SeriatimError, match="not data of mmlu"):
-        read_problems(mmlu.TASK, write_rows(tmp_path / "m.jsonl", [MMLU[0] | {"choices": ["a"]}]))
+    packed = bytearray(gzip.compress(b"{}" * 99))
+    packed[12] ^= 0xFF
+    (tmp_path / "x.gz").write_bytes(packed)
+    with pytest.raises(SeriatimError, match="damaged"):
+        read_problems(gsm8k.TASK, tmp_path / "x.gz")
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"choices": ["a"]}, "four choices were expected, not 1"),
+        ({"choices": "abcd"}, "choices must be a list of texts, not 'abcd'"),
+        ({"choices": [1, 2, 3, 4]}, "choices must be text, not 1"),
+        ({"answer": -1}, "answer must be a number from 0 to 3, not -1"),
+        ({"answer": "B"}, "answer must be a number from 0 to 3, not 'B'"),
+    ],
+)
+def test_other_choices_are_told(tmp_path: Path, row: dict[str, object], told: str) -> None:
+    with pytest.raises(SeriatimError, match=f"not data of mmlu .{told}"):
+        read_problems(mmlu.TASK, write_rows(tmp_path / "m.jsonl", [MMLU[0] | row]))
+
+
+def test_problems_need_ids_of_their_own(tmp_path: Path) -> None:
+    with pytest.raises(SeriatimError, match="several questions with the id HumanEval/900"):
+        read_problems(humaneval.TASK, write_rows(tmp_path / "h.jsonl", HUMANEVAL * 2))
 
 
 @pytest.mark.parametrize(("task", "rows"), [(gsm8k.TASK, GSM8K), (mmlu.TASK, MMLU)])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from seriatim.evaluation.datasets import text_of
 from seriatim.evaluation.reasoning.calculator import NUMBER, first_wrong
 from seriatim.evaluation.reasoning.problems import (
     WRONG,
@@ -14,7 +15,6 @@ from seriatim.evaluation.reasoning.problems import (
     Problem,
     ReasoningTask,
     after_marker,
-    text_of,
 )
 
 _NUMBER = re.compile(rf"(?<![\w.,])(-\s?)?\$?\s?(-)?({NUMBER})")

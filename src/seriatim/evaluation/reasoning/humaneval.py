@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from seriatim.evaluation.datasets import text_of
 from seriatim.evaluation.reasoning import sandbox
 from seriatim.evaluation.reasoning.problems import (
     Fault,
@@ -14,7 +15,6 @@ from seriatim.evaluation.reasoning.problems import (
     Judgement,
     Problem,
     ReasoningTask,
-    text_of,
 )
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.DOTALL | re.MULTILINE)
@@ -115,7 +115,7 @@ def _vote(answer: str, problem: Problem) -> str | None:
     program = solution(answer, problem)
     try:
         plain = ast.unparse(ast.parse(program))
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
     if not asked:
         return plain

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seriatim.evaluation.choices import LETTERS, strict_choice
+from seriatim.evaluation.datasets import text_of, texts_of
 from seriatim.evaluation.reasoning.problems import (
     WRONG,
     HubFiles,
@@ -16,7 +17,6 @@ from seriatim.evaluation.reasoning.problems import (
     Problem,
     ReasoningTask,
     after_marker,
-    text_of,
 )
 
 SHOTS = 5
@@ -54,7 +54,7 @@ def _problems(rows: Sequence[dict[str, Any]]) -> list[Problem]:
     shots: dict[str, list[str]] = {}
     for row in rows:
         if row["split"] == "dev":
-            shots.setdefault(text_of(row, "subject"), []).append(f"{_shown(row)} {LETTERS[row['answer']]}\n\n")
+            shots.setdefault(text_of(row, "subject"), []).append(f"{_shown(row)} {LETTERS[_right(row)]}\n\n")
     problems = []
     numbers: dict[str, int] = {}
     for row in rows:
@@ -64,15 +64,22 @@ def _problems(rows: Sequence[dict[str, Any]]) -> list[Problem]:
         number = numbers[subject] = numbers.get(subject, -1) + 1
         head = f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}.\n\n"
         asked = _shown(row).removesuffix("\nAnswer:")
-        right = (row["choices"][row["answer"]], LETTERS[row["answer"]])
+        right = (row["choices"][_right(row)], LETTERS[_right(row)])
         shown = head + "".join(shots.get(subject, [])[:SHOTS])
         problems.append(Problem(f"mmlu/{subject}/{number}", asked, right, subject, shown))
     return problems
 
 
+def _right(row: dict[str, Any]) -> int:
+    place = row["answer"]
+    if place not in range(len(LETTERS)):
+        raise ValueError(f"answer must be a number from 0 to 3, not {place!r:.40}")
+    return int(place)
+
+
 def _shown(row: dict[str, Any]) -> str:
     """A question as the paper shows it, up to "Answer:"."""
-    options = row["choices"]
+    options = texts_of(row, "choices")
     if len(options) != len(LETTERS):
         raise ValueError(f"four choices were expected, not {len(options)}")
     listed = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True))

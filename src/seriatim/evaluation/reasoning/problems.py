@@ -5,13 +5,14 @@ import hashlib
 import json
 import random
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from seriatim.errors import SeriatimError, UsageError
-from seriatim.evaluation.datasets import json_lines
+from seriatim.evaluation.datasets import distinct, json_lines, reason
 from seriatim.evaluation.hub import fetched_file
 
 Way = Literal["at once", "step by step", "in output"]
@@ -114,7 +115,7 @@ def read_problems(task: ReasoningTask, path: Path) -> Problems:
     try:
         raw = file.read_bytes()
         data = gzip.decompress(raw) if file.suffix == ".gz" else raw
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise SeriatimError(f"{file} is damaged ({error}): fetch it again") from error
     except OSError as error:
         raise UsageError(f"the data of {task.name} cannot be read from {file}: {error.strerror}") from error
@@ -145,20 +146,13 @@ def fetched_problems(task: ReasoningTask, progress: Callable[[str, int, int], No
 def _made(task: ReasoningTask, rows: Sequence[dict[str, Any]], source: str) -> Problems:
     try:
         problems = task.problems(rows)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise SeriatimError(f"{source} is not data of {task.name} ({type(error).__name__}: {error})") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise SeriatimError(f"{source} is not data of {task.name} ({reason(error)})") from error
     if not problems:
         raise UsageError(f"{source} holds no problem of {task.name}")
+    distinct([each.id for each in problems], source)
     told = json.dumps([asdict(each) for each in problems], sort_keys=True).encode()
     return Problems(tuple(problems), hashlib.sha256(told).hexdigest())
-
-
-def text_of(row: Mapping[str, Any], name: str) -> str:
-    """A row's text. Raises `KeyError` or `TypeError` where there is none."""
-    value = row[name]
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be text, not {value!r:.40}")
-    return value
 
 
 def after_marker(text: str, _problem: Problem) -> str | None:

@@ -108,7 +108,7 @@ def _execute(program: str, allowance: Allowance) -> Execution:
         said, complaint = _tail(output, allowance.output_bytes), _tail(errors, allowance.output_bytes)
     last = said.rstrip("\n").rpartition("\n")[2]
     if status == 0 and last.startswith(nonce):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             return Execution(True, json.loads(last.removeprefix(nonce)))
     return Execution(False, error=_reason(status, complaint, allowance))
 
