@@ -72,6 +72,15 @@ def test_a_damaged_line_is_told_and_left(tmp_path: Path, line: bytes) -> None:
     assert (tmp_path / records.ROWS).read_bytes() == before
 
 
+def test_a_run_that_has_no_rows_yet_may_begin_otherwise(tmp_path: Path) -> None:
+    other = SETTINGS | {"seed": 1}
+    with records.opened(a_folder(tmp_path, rows=""), other) as (rows, file):
+        assert rows == []
+        records.append(file, ROW)
+    with pytest.raises(UsageError, match="was made with seed 1, not 0"), records.opened(tmp_path, SETTINGS):
+        pass
+
+
 def test_a_file_is_no_run_and_cannot_become_one(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()

@@ -77,8 +77,9 @@ def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row],
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(f"another process is at the run in {path}; wait for it") from error
-            _settle(path, settings)
+            held = _settings(path)
             rows = _recovered(file, path)
+            _settle(path, settings, held if rows and held else {})
         yield rows, file
 
 
@@ -98,9 +99,8 @@ def _writing(path: Path) -> Iterator[None]:
         raise SeriatimError(f"the run in {path} cannot be written: {error.strerror}") from error
 
 
-def _settle(path: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings down, or compare them with those that the run began with."""
-    held = _settings(path) or {}
+def _settle(path: Path, settings: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+    """Write the settings down, where they are those that the run began with; one without rows has not begun."""
     for name, value in settings.items():
         if held and name not in _FREE and held.get(name) != value:
             raise UsageError(
