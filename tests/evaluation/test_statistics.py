@@ -1,5 +1,6 @@
 """Against published or hand-computed values."""
 
+import tracemalloc
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -7,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.evaluation.statistics import bootstrap_means, holm, interval, mcnemar, pass_at_k, two_sided, wilson
+from seriatim.evaluation import statistics
+from seriatim.evaluation.statistics import (
+    RESAMPLES,
+    bootstrap_means,
+    holm,
+    interval,
+    mcnemar,
+    pass_at_k,
+    two_sided,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +71,20 @@ def test_the_bootstrap_of_independent_values_is_as_wide_as_theory_says() -> None
     low, high = interval(bootstrap_means(values, [str(n) for n in range(400)]))
     half = 1.96 * values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.015)
+
+
+def test_the_bootstrap_takes_little_memory_and_draws_the_same_however_it_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values, clusters = [float(n % 3 == 0) for n in range(14_042)], [str(n) for n in range(14_042)]
+    tracemalloc.start()
+    many = bootstrap_means(values, clusters)
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+    assert many.shape == (RESAMPLES,)
+    few = bootstrap_means(values[:7], clusters[:7])
+    monkeypatch.setattr(statistics, "_DRAWN_AT_ONCE", 30)
+    assert np.array_equal(bootstrap_means(values[:7], clusters[:7]), few)
 
 
 def test_the_bootstraps_p_value() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
+_DRAWN_AT_ONCE = 2_000_000  # clusters, in some 50 MB; MMLU's resamples are 140 million
 _Z = 1.959963984540054  # two-sided 95%
 
 
@@ -50,8 +51,12 @@ def bootstrap_means(values: Sequence[float], clusters: Sequence[str], seed: int 
     of = np.array([names[name] for name in clusters])
     sums = np.bincount(of, weights=np.asarray(values, dtype=np.float64))
     counts = np.bincount(of)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    means: NDArray[np.float64] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    random = np.random.default_rng(seed)
+    means = np.empty(RESAMPLES)
+    rows = max(1, _DRAWN_AT_ONCE // len(names))
+    for start in range(0, RESAMPLES, rows):
+        drawn = random.integers(len(names), size=(min(rows, RESAMPLES - start), len(names)))
+        means[start : start + rows] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     return means
 
 
