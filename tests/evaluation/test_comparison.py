@@ -59,6 +59,17 @@ def test_f1_has_the_bootstraps_p_and_no_mcnemar() -> None:
     assert (compared.p, compared.mcnemar, compared.wilson_a) == (1, None, None)
 
 
+def test_quarters_are_neither_right_nor_wrong() -> None:
+    quarter = [row | {"score": 0.25, "strict_score": 0.0} for row in rows("1" * 8)]
+    right = [row | {"strict_score": 1.0} for row in rows("1" * 8, 512) + rows("1" * 8, 1024)]
+    a, b = a_run("document", right), a_run("relevance", quarter + [row | {"tokens": 1024} for row in right[:8]])
+    partly, equal = compare(a, b)
+    assert (partly.difference, partly.mcnemar, partly.wilson_a, partly.wilson_b) == (75, None, None, None)
+    assert partly.p < 0.001  # the bootstrap's
+    assert equal.mcnemar is None  # one test for all budgets
+    assert all(each.mcnemar for each in compare(a, b, "strict_score"))
+
+
 def test_what_cannot_be_compared_is_said() -> None:
     a = a_run("document", rows("1"))
     with pytest.raises(UsageError, match="differ in data_sha256"):

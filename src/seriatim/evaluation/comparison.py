@@ -25,9 +25,9 @@ class Discordance:
 class Compared:
     """Both runs' mean scores in percent over the questions that both asked, at one budget of each.
 
-    `difference` is a less b, with the 95% interval of a bootstrap over documents. `p` is McNemar's for choices, else
-    the bootstrap's; `p_holm` counts all budgets that were compared. `wilson_a` and `wilson_b` are intervals of each
-    accuracy alone, as if questions were independent.
+    `difference` is a less b, with the 95% interval of a bootstrap over documents. `p` is McNemar's for choices of
+    which each is right or wrong, else the bootstrap's; `p_holm` counts all budgets that were compared. `wilson_a` and
+    `wilson_b` are intervals of each accuracy alone, as if questions were independent, where `p` is McNemar's.
     """
 
     tokens_a: int
@@ -57,14 +57,17 @@ def compare(a: Run, b: Run, by: Measure = "score", seed: int = 0) -> list[Compar
                 f"{a.path} and {b.path} differ in {name} ({a.settings.get(name)}, {b.settings.get(name)}) "
                 "and cannot be compared question by question"
             )
-    choices = a.settings["metric"] == b.settings["metric"] == "accuracy" and by != "coverage"
-    found = [
-        _compared(pairs, by, tokens_a, tokens_b, choices, seed)
+    paired = [
+        (pairs, tokens_a, tokens_b)
         for tokens_a, tokens_b in _budgets(a, b)
         if (pairs := _pairs(a.at(tokens_a), b.at(tokens_b), by))
     ]
-    if not found:
+    if not paired:
         raise UsageError(f"{a.path} and {b.path} have no {by} of the same question at a budget that can be compared")
+    choices = a.settings["metric"] == b.settings["metric"] == "accuracy" and by != "coverage"
+    # Coursera's quarters are neither right nor wrong: McNemar's test and Wilson's interval are not made for them.
+    binary = choices and all(row[by] in (0, 1) for pairs, _, _ in paired for pair in pairs for row in pair)
+    found = [_compared(pairs, by, tokens_a, tokens_b, binary, seed) for pairs, tokens_a, tokens_b in paired]
     adjusted = holm([each.p for each in found])
     return [replace(each, p_holm=p) for each, p in zip(found, adjusted, strict=True)]
 
@@ -91,7 +94,7 @@ def _pairs(a: dict[str, Row], b: dict[str, Row], by: Measure) -> list[tuple[Row,
 
 
 def _compared(
-    pairs: Sequence[tuple[Row, Row]], by: Measure, tokens_a: int, tokens_b: int, choices: bool, seed: int
+    pairs: Sequence[tuple[Row, Row]], by: Measure, tokens_a: int, tokens_b: int, binary: bool, seed: int
 ) -> Compared:
     n = len(pairs)
     scores_a, scores_b = [x[by] for x, _ in pairs], [y[by] for _, y in pairs]
@@ -99,13 +102,13 @@ def _compared(
     differences = [x - y for x, y in zip(scores_a, scores_b, strict=True)]
     means = bootstrap_means(differences, documents, seed)
     low, high = interval(means)
-    discordance = _discordance(differences) if choices else None
+    discordance = _discordance(differences) if binary else None
     p = discordance.p if discordance else two_sided(means)
     return Compared(
         tokens_a, tokens_b, n, len(set(documents)), 100 * sum(scores_a) / n, 100 * sum(scores_b) / n,
         100 * sum(differences) / n, (100 * low, 100 * high), p, p, discordance,
-        _percent(wilson(sum(scores_a), n)) if choices else None,
-        _percent(wilson(sum(scores_b), n)) if choices else None,
+        _percent(wilson(sum(scores_a), n)) if binary else None,
+        _percent(wilson(sum(scores_b), n)) if binary else None,
     )  # fmt: skip
 
 
