@@ -25,7 +25,9 @@ from pathlib import Path
 
 from machine import machine
 from seriatim.answering import answer
+from seriatim.evaluation.coverage import evidence_found
 from seriatim.evaluation.metrics import normalized
+from seriatim.evaluation.statistics import wilson
 from seriatim.models.generator import Generator, Message
 from seriatim.models.opening import default_reader, open_generator
 from seriatim.reflection.grounding import is_refusal
@@ -98,11 +100,11 @@ def _ask(question: dict, arm: str, library: Library, generator: Generator) -> di
 
 def _found(question: dict, context: Context) -> bool | None:
     """Whether one passage after another covers an evidence range, or each of them where several are needed."""
-    covered = {at for each in context.passages for at in range(each.passage.start, each.passage.end)}
-    ranges = [covered.issuperset(range(start, end)) for start, end in question["evidence"]]
-    if not ranges:
+    passages = [each.passage for each in context.passages]
+    found = [evidence_found([evidence], passages) for evidence in question["evidence"]]
+    if not found:
         return None
-    return all(ranges) if question["kind"] == "multi" else any(ranges)
+    return all(found) if question["kind"] == "multi" else any(found)
 
 
 def _right(question: dict, text: str, answered: bool) -> bool:
@@ -146,14 +148,7 @@ def _share_right(rows: list[dict]) -> dict:
     n, right = len(rows), sum(row["right"] for row in rows)
     if not n:
         return {"n": 0}
-    z = 1.96
-    centre = (right + z * z / 2) / (n + z * z)
-    half = z * (right * (n - right) / n + z * z / 4) ** 0.5 / (n + z * z)
-    return {
-        "n": n,
-        "right_percent": 100 * right / n,
-        "right_interval": [100 * (centre - half), 100 * (centre + half)],
-    }
+    return {"n": n, "right_percent": 100 * right / n, "right_interval": [100 * limit for limit in wilson(right, n)]}
 
 
 if __name__ == "__main__":

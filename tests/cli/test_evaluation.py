@@ -75,6 +75,10 @@ def test_a_reasoning_task_is_run_and_compared(tmp_path: Path) -> None:
         ((*RUN, "--tokens", ""), "no budget"),
         ((*RUN, "--order", "sideways"), "--order"),
         ((*RUN, "--data", "{data}", "--order", "closed"), "without a reader"),
+        (
+            ("eval", "run", "--task", "quality", "--data", "{data}"),
+            "without a reader there is nothing to judge in quality",
+        ),
         ((*RUN, "--data", "{data}", "--reader", "nobody"), "nobody"),
         ((*RUN, "--arm", "cot"), "natural_question has no arms: leave out --arm"),
         ((*GSM8K_RUN, "--arm", "sideways"), "--arm"),

@@ -52,6 +52,9 @@ def test_what_cannot_be_drawn_is_said(runs: list[Run], tmp_path: Path) -> None:
     other = replace(runs[0], settings=runs[0].settings | {"task": "quality"})
     with pytest.raises(UsageError, match="one plot shows one task"):
         draw([runs[0], other], tmp_path)
+    bare = {"question_id": "q", "document": "d", "tokens": 512, "context_tokens": 500, "coverage": None}
+    with pytest.raises(UsageError, match="neither scores nor coverage"):
+        draw([replace(runs[0], rows=(bare,))], tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(SeriatimError, match="cannot be written"):
         draw(runs, tmp_path / "file")

@@ -26,7 +26,8 @@ def draw(runs: Sequence[Run], folder: Path) -> list[Path]:
     """Draw score, coverage, seconds, tokens of the prompt and generated ones of `runs` against their budgets, each
     as SVG and PNG in `folder`; what no run has is left out. Returns the files.
 
-    Raises `UsageError` for runs of several tasks, or without matplotlib, `SeriatimError` where nothing can be written.
+    Raises `UsageError` for runs of several tasks, or with nothing to draw, or without matplotlib, `SeriatimError` where
+    nothing can be written.
     """
     tasks = sorted({run.settings["task"] for run in runs})
     if len(tasks) > 1:
@@ -41,12 +42,16 @@ def draw(runs: Sequence[Run], folder: Path) -> list[Path]:
         "prompt_tokens": ("tokens of the prompt", 1, lambda row: row.get("prompt_tokens")),
         "completion_tokens": ("tokens that were generated", 1, _generated),
     }
+    held = [
+        name for name, (*_, column) in columns.items() if any(column(row) is not None for r in runs for row in r.rows)
+    ]
+    if not held:
+        raise UsageError("these runs have neither scores nor coverage to draw")
     files = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, (label, scale, column) in columns.items():
-            if any(column(row) is not None for run in runs for row in run.rows):
-                files += _plot(runs, folder / f"{tasks[0]}-{name}", label, scale, column)
+        for name in held:
+            files += _plot(runs, folder / f"{tasks[0]}-{name}", *columns[name])
     except OSError as error:
         raise SeriatimError(f"the plots cannot be written to {folder}: {error.strerror}") from error
     return files
@@ -111,6 +116,6 @@ def _finish(axes: "Axes", runs: Sequence[Run], label: str) -> None:
     generated = any("format_failure" in row for run in runs for row in run.rows)
     axes.set_xlabel("budget of generated tokens" if generated else "tokens of context")
     axes.set_ylabel(label)
-    axes.set_title(f"{runs[0].settings['task']}, {runs[0].settings['reader'] or 'retrieval alone'}", fontsize=9)
+    axes.set_title(f"{runs[0].settings['task']}, {runs[0].settings.get('reader') or 'retrieval alone'}", fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, frameon=False)
