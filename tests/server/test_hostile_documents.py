@@ -236,7 +236,7 @@ def test_a_client_cannot_add_by_address(server: Served) -> None:
     body = {"url": "http://169.254.169.254/latest/meta-data", "files": ["http://evil.example/x.pdf"]}
     assert server.http.post("/api/libraries/default/documents", json=body).status_code == 422
     form = {"files": "http://evil.example/x.pdf"}
-    assert server.http.post("/api/libraries/default/documents", data=form).status_code == 422
+    assert server.http.post("/api/libraries/default/documents", data=form).status_code in (400, 422)
 
 
 def test_a_library_gives_no_document_of_another(server: Served) -> None:

@@ -165,6 +165,21 @@ def test_the_token_counts_in_the_address_of_the_page_alone(guarded: Served) -> N
         assert browser.get("/api/libraries").status_code == 200
 
 
+@pytest.mark.parametrize("token", ["a+b/c=d%e&f#g", "with space; and, signs", 'quote"\\backslash'])
+def test_a_token_of_any_characters_opens_the_page(tmp_path: Path, token: str) -> None:
+    with serving(tmp_path, token=token) as served, httpx.Client(base_url=served.address, trust_env=False) as browser:
+        assert browser.get("/", params={"token": token}).status_code == 303
+        assert browser.get("/api/libraries").status_code == 200
+
+
+def test_a_page_left_open_with_an_old_token_locks_nobody_out(tmp_path: Path) -> None:
+    with serving(tmp_path, token=TOKEN, limits={"wrong_tokens_per_min": 5}) as served:
+        stale = {"cookie": "seriatim_token=the-token-of-an-earlier-start"}
+        for _ in range(20):
+            assert httpx.get(f"{served.address}/api/health", headers=stale, trust_env=False).status_code == 401
+        assert served.http.get("/api/health").status_code == 200
+
+
 def test_guessing_tokens_is_stopped_even_with_the_right_one(tmp_path: Path) -> None:
     with serving(tmp_path, token=TOKEN, limits={"wrong_tokens_per_min": 5}) as served:
         guesses = [
@@ -243,6 +258,44 @@ def test_an_upload_is_cut_off_at_its_limit_and_leaves_nothing(server: Served) ->
         assert server.http.post("/api/libraries/default/documents", files=files).status_code == 413
     assert refused(server, "size") == before + 1
     assert not list((server.home / "library" / "files").glob("*.txt"))
+
+
+def test_a_body_is_no_upload_because_it_says_so(server: Served) -> None:
+    headers = b"Host: 127.0.0.1\r\nContent-Length: 3000000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n"
+    for path in (b"/api/libraries/default/search", b"/v1/chat/completions", b"/mcp", b"/api/libraries/a/b/documents"):
+        assert status(raw(server, b"POST " + path + b" HTTP/1.1\r\n" + headers, wait_s=3)) == 413
+
+
+def test_a_form_of_fields_is_refused_before_it_fills_the_memory(server: Served) -> None:
+    fields = {f"field-{number}": "x" * 500_000 for number in range(6)}
+    answer = server.http.post("/api/libraries/default/documents", data=fields, files={"files": ("a.txt", b"text")})
+    assert answer.status_code == 400
+    assert server.http.post("/api/libraries/default/documents", json={}).status_code == 422
+
+
+def test_so_many_uploads_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path, limits={"uploads": 1}) as served:
+        parts = urlsplit(served.address)
+        head = b"POST /api/libraries/default/documents HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+        with socket.create_connection((parts.hostname, parts.port), timeout=10) as line:
+            line.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b")
+            files = [("files", ("a.txt", b"A short text."))]
+            deadline = time.monotonic() + 10
+            while (status := served.http.post("/api/libraries/default/documents", files=files).status_code) == 202:
+                assert time.monotonic() < deadline
+            assert status == 429
+        (job,) = _uploaded(served)
+        assert job["state"] == "done"
+
+
+def _uploaded(served: Served) -> list[dict[str, object]]:
+    """Upload a file as soon as there is room."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return served.upload(("a.txt", b"A short text."))
+        except AssertionError:
+            assert time.monotonic() < deadline
 
 
 def refused(server: Served, reason: str) -> float:

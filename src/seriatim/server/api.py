@@ -4,12 +4,12 @@ import asyncio
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Path, Query, Response, UploadFile
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import UploadFile
 
 import seriatim
-from seriatim.errors import UsageError
 from seriatim.server import asking, documents, metrics
 from seriatim.server.asking import Question, public_context
 from seriatim.server.events import EventStream
@@ -22,6 +22,19 @@ _SQL_INTEGERS = 2**53  # what JSON carries exactly
 LibraryName = Annotated[str, Path(max_length=64, description="a-z, 0-9 and -")]
 Key = Annotated[str, Path(pattern="^[0-9a-f]{16,32}$")]
 Offset = Annotated[int, Query(ge=0, le=_SQL_INTEGERS)]
+
+
+_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+_UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"files": _FILES}, "required": ["files"]}
+            }
+        },
+    }
+}
 
 
 class _Body(BaseModel):
@@ -97,16 +110,20 @@ async def list_documents(library: LibraryName, services: ServicesHere) -> list[d
     return await services.libraries.run(library, documents.listing)
 
 
-@router.post("/api/libraries/{library}/documents", status_code=202, tags=["documents"])
-def add_documents(
-    library: LibraryName, files: Annotated[list[UploadFile], File()], services: ServicesHere
-) -> dict[str, object]:
+@router.post("/api/libraries/{library}/documents", status_code=202, tags=["documents"], openapi_extra=_UPLOAD)
+async def add_documents(library: LibraryName, request: Request, services: ServicesHere) -> dict[str, object]:
     """Upload files. Each becomes a job that reads and indexes it in the background."""
     folder = services.libraries.folder(library)
-    if len(files) > services.settings.limits.upload_files:
-        raise UsageError(f"at most {services.settings.limits.upload_files} files at once; send the others after these")
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = [services.jobs.submit(library, folder, each.filename or "document", each.file) for each in files]
+    # Parsed here, for fields that are no files would stand in memory: FastAPI allows a thousand of a megabyte each.
+    async with request.form(max_files=services.settings.limits.upload_files, max_fields=0) as form:
+        files = [each for each in form.getlist("files") if isinstance(each, UploadFile)]
+        if not files:
+            raise HTTPException(422, 'no file came; send each as a part named "files" of multipart/form-data')
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        jobs = [
+            await asyncio.to_thread(services.jobs.submit, library, folder, each.filename or "document", each.file)
+            for each in files
+        ]
     return {"jobs": [{"id": job.id, "name": job.name} for job in jobs]}
 
 

@@ -1,7 +1,9 @@
 """What stands before every route: who may ask (Host, Origin, token), how much, what browsers may do."""
 
 import asyncio
+import hashlib
 import hmac
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from typing import Literal
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -23,6 +25,7 @@ COOKIE = "seriatim_token"
 _CLIENTS = 4096
 _BURST = 5
 _SLOWEST = 16_000  # bytes a second
+_UPLOADS = re.compile(r"/api/libraries/[^/]+/documents")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -64,6 +67,8 @@ class Guard:
         limits = settings.limits
         self._rate = _Buckets(limits.requests_per_s, _BURST * limits.requests_per_s)
         self._wrong_tokens = _Buckets(limits.wrong_tokens_per_min / 60, limits.wrong_tokens_per_min)
+        self._last_wrong: OrderedDict[str, bytes] = OrderedDict()
+        self._uploading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -111,11 +116,21 @@ class Guard:
         given = _given_token(scope, headers)
         if given is not None and hmac.compare_digest(given.encode(), self._settings.token.encode()):
             return None
-        if given is not None:
+        if given is not None and self._is_a_guess(client, given):
             self._wrong_tokens.take(client)
         return Refusal(
             401, "token", "a token is needed: send 'Authorization: Bearer TOKEN', or open /?token=TOKEN in the browser"
         )
+
+    def _is_a_guess(self, client: str, wrong: str) -> bool:
+        """Whether a wrong token is another than the client's last one: a page left open with the token of an earlier
+        start sends the same one for ever, and must not lock out who has the right one."""
+        digest = hashlib.sha256(wrong.encode()).digest()
+        was = self._last_wrong.pop(client, None)
+        self._last_wrong[client] = digest
+        if len(self._last_wrong) > _CLIENTS:
+            self._last_wrong.popitem(last=False)
+        return digest != was
 
     def _entrance(self, scope: Scope) -> Response | None:
         """For the page's first visit: the token goes from the address into a cookie that no script can read."""
@@ -142,7 +157,7 @@ class Guard:
 
     async def _limited(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         limits = self._settings.limits
-        is_upload = headers.get("content-type", "").startswith("multipart/form-data")
+        is_upload = _is_upload(scope, headers)
         most = limits.upload_bytes if is_upload else limits.body_bytes
         stated = headers.get("content-length", "0")
         too_large = Refusal(413, "size", f"the request is larger than {most:,} bytes; send less at once")
@@ -150,7 +165,13 @@ class Guard:
             self._metrics.refusals.labels("size").inc()
             await _refuse(scope, receive, send, too_large)
             return
+        if is_upload and self._uploading >= limits.uploads:
+            self._metrics.refusals.labels("uploads").inc()
+            crowded = Refusal(429, "uploads", "too many uploads at once; send this one again")
+            await _refuse(scope, receive, send, crowded)
+            return
         body = _Body(receive, most, limits.body_s)
+        self._uploading += is_upload
 
         async def unless_refused(message: Message) -> None:
             if body.fault is None:  # else what the application makes of its broken body is not the answer
@@ -161,6 +182,7 @@ class Guard:
         except _BrokenBody:
             pass
         finally:
+            self._uploading -= is_upload
             if body.fault is not None:
                 slow = Refusal(408, "slow", "the request came too slowly; send it again")
                 refusal = too_large if body.fault == "size" else slow
@@ -244,7 +266,13 @@ def _given_token(scope: Scope, headers: Headers) -> str | None:
         cookie = None
     if scope["path"] == "/" and (asked := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
         return str(asked[0])
-    return str(cookie.value) if cookie else None
+    return unquote(cookie.value) if cookie else None
+
+
+def _is_upload(scope: Scope, headers: Headers) -> bool:
+    """Whether the files in a body go to the disk as they come. All other bodies stand in memory, whatever they are."""
+    is_form = headers.get("content-type", "").startswith("multipart/form-data")
+    return is_form and scope["method"] == "POST" and _UPLOADS.fullmatch(scope["path"]) is not None
 
 
 def _same_origin(origin: str, host: str) -> bool:
@@ -283,6 +311,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) 
         response = error_response(refusal.status, refusal.message, refusal.reason)
     if refusal.status == 401:
         response.headers["www-authenticate"] = "Bearer"
-    if refusal.status in (408, 413):  # else a body that is still on its way would turn the answer into a reset
+    # Else a body that is still on its way would turn the answer into a reset.
+    if refusal.status in (408, 413) or refusal.reason == "uploads":
         response.headers["connection"] = "close"
     await response(scope, receive, send)

@@ -18,14 +18,15 @@ DEFAULT_PORT = 8765
 class Limits:
     """What one client, or all together, may ask of the server.
 
-    Sizes are in bytes, times in seconds. `waiting` bounds the questions that wait for the model, `waiting_per_client`
-    those of one address; `searches` those that run or wait; `requests_per_s` is what one address may send on average,
-    in bursts of five times as many.
+    Sizes are in bytes, times in seconds. `uploads` bounds the requests whose files are on their way, `waiting` the
+    questions that wait for the model, `waiting_per_client` those of one address; `searches` those that run or wait;
+    `requests_per_s` is what one address may send on average, in bursts of five times as many.
     """
 
     body_bytes: int = 2 * MIB
     upload_bytes: int = 256 * MIB
     upload_files: int = 100
+    uploads: int = 32
     header_bytes: int = 32 * 1024
     header_s: float = 10.0
     body_s: float = 30.0
