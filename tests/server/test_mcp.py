@@ -80,6 +80,8 @@ def test_the_tools_over_standard_input(tmp_path: Path) -> None:
     (tmp_path / "allowed" / "voyage.md").write_text(VOYAGE)
     (tmp_path / "secret.txt").write_text(ORCHARD)
     (tmp_path / "allowed" / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (tmp_path / "allowed" / "below").mkdir()
+    (tmp_path / "allowed" / "below" / "link.txt").symlink_to(tmp_path / "secret.txt")
     with chat_server() as model:
         model.says("it.")
         model.says("Eleven crowns.")
@@ -107,6 +109,10 @@ def test_the_tools_over_standard_input(tmp_path: Path) -> None:
                 refused = await client.call_tool("add_file", {"path": str(path)})
                 assert refused.is_error
                 assert "none of the folders" in refused.content[0].text
+            for several in ("allowed/below", "allowed/below/*.txt", "allowed/**", "allowed/none.txt"):
+                refused = await client.call_tool("add_file", {"path": str(tmp_path / several)})
+                assert refused.is_error
+                assert "name one file" in refused.content[0].text
             answer = await client.call_tool("ask", {"question": QUESTION})
             assert answer.structured_content["answer"].startswith(ANSWER[:-1])
 

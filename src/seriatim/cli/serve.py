@@ -47,6 +47,7 @@ def serve(
     Listens on this machine only, at http://127.0.0.1:8765, until Ctrl-C.
     """
     import os
+    from urllib.parse import quote
 
     from seriatim.cli.printing import notice
     from seriatim.errors import UsageError
@@ -63,7 +64,7 @@ def serve(
         page = f"{address}/?token=…" if token else address
         notice(f"serving {page} (API: {address}/docs); Ctrl-C stops it")
         if browser:
-            _open(f"{address}/?token={token}" if token else address)
+            _open(f"{address}/?token={quote(token, safe='')}" if token else address)
 
     run(
         Settings(

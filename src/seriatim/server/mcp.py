@@ -165,7 +165,8 @@ async def _done(services: Services, job: Job) -> Job:
 def _allowed(path: str, folders: Sequence[Path]) -> Path:
     """The file at `path`, links followed, if it stands in one of `folders`. Raises `UsageError`.
 
-    What lies elsewhere is refused in the same words whether it exists or not.
+    What lies elsewhere is refused in the same words whether it exists or not. A folder or a pattern would bring what the
+    links in it lead to, so only a file is taken.
     """
     try:
         file = Path(path).expanduser().resolve()
@@ -173,4 +174,6 @@ def _allowed(path: str, folders: Sequence[Path]) -> Path:
         file = Path("/")
     if not any(folder.resolve() in file.parents for folder in folders):
         raise UsageError("this file is in none of the folders that may be read; the user allows one with --allow")
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}; name one file, with its full path")
     return file

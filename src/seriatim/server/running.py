@@ -17,6 +17,7 @@ from seriatim.server.services import Services
 from seriatim.server.settings import Settings
 
 _KEEP_ALIVE_S = 30
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (no browser can open these, though one can listen)
 
 
 def serve(settings: Settings, *, started: Callable[[str], None]) -> None:
@@ -83,7 +84,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._services.queue.submit(lambda: _open_default(self._services))
-            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            host = _EVERYWHERE.get(self.config.host, self.config.host)
+            host = f"[{host}]" if ":" in host else host
             self._started(f"http://{host}:{self._listening.getsockname()[1]}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
