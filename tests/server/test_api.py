@@ -1,15 +1,17 @@
 """The native API against a real server: libraries, documents, search, ask, answers."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from seriatim.models.generator import Piece
 from seriatim.retrieval.library import Library
 from tests.documents.making import pdf
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 from tests.server.conftest import QUESTION, Served, serving
-from tests.server.talking import ANSWER
+from tests.server.talking import ANSWER, Talking
 
 
 def test_health_says_what_runs(server: Served) -> None:
@@ -196,9 +198,13 @@ def test_models_and_metrics(server: Served) -> None:
     listed = server.http.get("/api/models").json()
     assert [each["name"] for each in listed if each["default"]] == ["talking"]
     assert {"name", "summary", "bytes", "present", "default"} == set(listed[0])
-    server.ask(reflect=False)
+    usage = server.ask(reflect=False)[-1][1]["usage"]
+    asked = {"model": "talking", "messages": [{"role": "user", "content": "Hi"}]}
+    more = server.http.post("/v1/chat/completions", json=asked).json()["usage"]
     figures = server.http.get("/metrics").text
     assert "seriatim_answers_total 1.0" in figures
+    for kind, name in (("read", "prompt_tokens"), ("written", "completion_tokens")):
+        assert f'seriatim_tokens_total{{kind="{kind}"}} {float(usage[name] + more[name])}' in figures
     assert "seriatim_model_waiting 0.0" in figures
 
 
@@ -213,3 +219,34 @@ def test_the_reference_lists_every_route_and_fetches_nothing(server: Served) -> 
 def test_uploads_are_kept_byte_for_byte(server: Served) -> None:
     kept = {hashlib.sha256(file.read_bytes()).hexdigest() for file in Path(server.home, "library", "files").iterdir()}
     assert kept == {hashlib.sha256(each.encode()).hexdigest() for each in (VOYAGE, ORCHARD)}
+
+
+def test_a_damaged_library_takes_no_other_with_it(server: Served) -> None:
+    server.http.post("/api/libraries", json={"name": "damaged"})
+    for file in (server.home / "libraries" / "damaged").glob("library.sqlite*"):
+        file.write_bytes(b"no database")
+    listed = server.http.get("/api/libraries").json()
+    assert [(each["name"], each["documents"]) for each in listed] == [("default", 2), ("damaged", 0)]
+    assert listed[0]["error"] is None
+    assert "restore it" in listed[1]["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/libraries/default/ask", "/v1/chat/completions"])
+def test_what_nobody_foresaw_ends_a_stream_in_words(tmp_path: Path, path: str) -> None:
+    class Broken(Talking):
+        def stream(self, *args: object, **options: object) -> Iterator[Piece]:
+            raise RuntimeError("boom")
+
+    with serving(tmp_path / "home", Broken()) as served:
+        served.upload(("voyage.md", VOYAGE.encode()))
+        asked = {"model": "seriatim/default", "stream": True, "messages": [{"role": "user", "content": QUESTION}]}
+        body = {"question": QUESTION, "effort": "fast"} if path.startswith("/api") else asked
+        answer = served.http.post(path, json=body)
+    assert "this should not happen (RuntimeError)" in answer.text
+    assert "boom" not in answer.text
+
+
+def test_everywhere_is_no_address_that_a_browser_opens(tmp_path: Path) -> None:
+    with serving(tmp_path, host="0.0.0.0", token="a-token-of-some-length") as served:
+        assert served.address.startswith("http://127.0.0.1:")
+        assert served.http.get("/api/health").status_code == 200

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
 import seriatim
+from seriatim.errors import LibraryError
 from seriatim.server import asking, documents, metrics
 from seriatim.server.asking import Question, public_context
 from seriatim.server.events import EventStream
@@ -86,8 +87,8 @@ def models(services: ServicesHere) -> list[dict[str, object]]:
 
 @router.get("/api/libraries", tags=["libraries"])
 async def libraries(services: ServicesHere) -> list[dict[str, object]]:
-    """All libraries, the default one first."""
-    return [await _library(services, name) for name in services.libraries.names()]
+    """All libraries, the default one first. `error` says what is wrong with one that cannot be opened."""
+    return [await _listed(services, name) for name in services.libraries.names()]
 
 
 @router.post("/api/libraries", status_code=201, tags=["libraries"])
@@ -260,4 +261,13 @@ def remove_answer(answer: Key, services: ServicesHere) -> None:
 
 async def _library(services: Services, name: str) -> dict[str, object]:
     status = await services.libraries.run(name, lambda opened: opened.status(verify=False))
-    return {"name": name, "documents": status.documents, "passages": status.passages, "bytes": status.bytes}
+    counts = {"documents": status.documents, "passages": status.passages, "bytes": status.bytes}
+    return {"name": name, **counts, "error": None}
+
+
+async def _listed(services: Services, name: str) -> dict[str, object]:
+    """A library as the list has it: a damaged one does not take the others with it."""
+    try:
+        return await _library(services, name)
+    except LibraryError as error:
+        return {"name": name, "documents": 0, "passages": 0, "bytes": 0, "error": str(error)}

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seriatim.answering import Answer, answer
-from seriatim.errors import SeriatimError
 from seriatim.reflection.events import Event
 from seriatim.retrieval.budget import Tokens
 from seriatim.retrieval.context import Context
@@ -14,7 +13,7 @@ from seriatim.retrieval.library import check_request
 from seriatim.retrieval.ranking import Effort
 from seriatim.retrieval.selection import Order
 from seriatim.server import documents
-from seriatim.server.errors import status_and_kind
+from seriatim.server.errors import told
 from seriatim.server.events import event
 from seriatim.server.models import Cancellable
 from seriatim.server.queue import Place
@@ -85,6 +84,7 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
                 # Kept before anybody hears of it: what was once shown is not lost.
                 more = {"question": question.text, "drafts": drafts, "notes": list(library.notes)}
                 whole = {**_public(step.data), **more}
+                services.metrics.count_tokens(step.data.usage)
                 yield replace(step, data=services.history.keep(question.library, whole, after=question.after))
             else:
                 yield step
@@ -104,8 +104,9 @@ async def event_stream(services: Services, question: Question, client: str) -> A
             async for step in stream:
                 for each in _events(step):
                     yield each
-    except SeriatimError as error:
-        yield event("error", {"message": str(error), "type": status_and_kind(error)[1]})
+    except Exception as error:
+        message, kind = told(error)
+        yield event("error", {"message": message, "type": kind})
 
 
 def _events(step: Place | Event) -> Iterator[str]:

@@ -14,6 +14,7 @@ from seriatim.reflection.parser import ReflectionParser, merge
 from seriatim.sampling import Sampling
 from seriatim.server import asking
 from seriatim.server.asking import Question
+from seriatim.server.metrics import Metrics
 from seriatim.server.models import Cancellable
 from seriatim.server.openai_requests import ChatMessage, ChatRequest, Sampled
 from seriatim.server.queue import Place
@@ -69,7 +70,7 @@ def written(services: Services, messages: Sequence[Message], request: Sampled, c
     services.queue.check(client)
 
     def work(generator: Cancellable) -> Iterator[Delta | Finish]:
-        return _written(generator, messages, request)
+        return _written(generator, messages, request, services.metrics)
 
     async def turn() -> Turn:
         async with aclosing(services.queue.stream(client, name, work)) as stream:
@@ -80,7 +81,9 @@ def written(services: Services, messages: Sequence[Message], request: Sampled, c
     return turn()
 
 
-def _written(generator: Cancellable, messages: Sequence[Message], request: Sampled) -> Iterator[Delta | Finish]:
+def _written(
+    generator: Cancellable, messages: Sequence[Message], request: Sampled, metrics: Metrics
+) -> Iterator[Delta | Finish]:
     needed = generator.count_tokens("\n".join(message.content for message in messages)) + 16 * len(messages)
     if needed >= generator.context_tokens:
         raise UsageError(
@@ -96,6 +99,7 @@ def _written(generator: Cancellable, messages: Sequence[Message], request: Sampl
             yield from _untagged(merge(parser.feed(piece.text)))
         if piece.finish_reason is not None:
             usage = piece.usage or Usage()
+            metrics.count_tokens(usage)
             yield from _untagged(merge(parser.close()))
             yield Finish(piece.finish_reason, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
 

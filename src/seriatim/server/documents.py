@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from seriatim.documents.extraction import Unreadable, printable
 from seriatim.documents.formats import SUFFIXES
@@ -123,12 +123,19 @@ def find(library: Library, key: str) -> DocumentInfo:
     for info in library.documents():
         if document_id(info.name) == key:
             return info
+    return _missing(key)
+
+
+def _missing(key: str) -> NoReturn:
     raise NotFound(f"the library holds no document {key[:32]!r}; GET its documents to see which it has")
 
 
 def names_of(library: Library, keys: Sequence[str] | None) -> list[str] | None:
-    """The names of the documents with these ids; None stands for all."""
-    return None if keys is None else [find(library, key).name for key in keys]
+    """The names of the documents with these ids; None stands for all. Raises `NotFound`."""
+    if keys is None:
+        return None
+    named = {document_id(info.name): info.name for info in library.documents()}
+    return [named.get(key) or _missing(key) for key in keys]
 
 
 def text(library: Library, key: str, start: int, end: int | None) -> dict[str, object]:

@@ -1,11 +1,15 @@
 """What can go wrong with a request, and the one form in which every error goes out."""
 
+import logging
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from seriatim.errors import DocumentError, LibraryError, ModelError, SeriatimError, UsageError
+
+_log = logging.getLogger(__name__)
 
 
 class NotFound(SeriatimError):
@@ -46,6 +50,14 @@ def status_and_kind(error: Exception) -> tuple[int, str]:
     return next(((status, kind) for each, status, kind in _KINDS if isinstance(error, each)), (500, "server_error"))
 
 
+def told(error: Exception) -> tuple[str, str]:
+    """What is said of an error that ends a stream, and the word for its kind; one that nobody foresaw is logged."""
+    if isinstance(error, SeriatimError):
+        return str(error), status_and_kind(error)[1]
+    _log.error("an answer broke off", exc_info=error)
+    return _unforeseen_words(error), "server_error"
+
+
 def error_body(message: str, kind: str) -> dict[str, object]:
     """The one form of an error; it is also that of OpenAI's API."""
     return {"error": {"message": message, "type": kind, "param": None, "code": kind}}
@@ -79,6 +91,8 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def _unforeseen(_: Request, error: Exception) -> JSONResponse:
-        return error_response(
-            500, f"sorry, this should not happen ({type(error).__name__}); the log says more", "server_error"
-        )
+        return error_response(500, _unforeseen_words(error), "server_error")
+
+
+def _unforeseen_words(error: Exception) -> str:
+    return f"sorry, this should not happen ({type(error).__name__}); the server's log says more"

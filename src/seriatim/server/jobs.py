@@ -18,6 +18,7 @@ from seriatim.server.errors import Busy, NotFound
 from seriatim.server.libraries import Libraries
 
 State = Literal["waiting", "reading", "done", "failed", "cancelled"]
+_ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 _STEPS = 2  # the file is parsed, then its text is cut and indexed
 _KEPT = 1000
 _log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Jobs:
         )
         with self._lock:
             self._jobs[key] = job
-            ended = [each.id for each in self._jobs.values() if each.state not in ("waiting", "reading")]
+            ended = [each.id for each in self._jobs.values() if each.state in _ENDED]
             for old in ended[: max(0, len(self._jobs) - _KEPT)]:
                 del self._jobs[old]
         self._thread.submit(self._run, key, taken)
@@ -93,7 +94,7 @@ class Jobs:
     def cancel(self, key: str) -> Job:
         """Cancel a job that is not done yet. What it was reading comes to nothing."""
         job = self.get(key)
-        if job.state not in ("waiting", "reading"):
+        if job.state in _ENDED:
             return job
         ended = self._end(job, "cancelled")
         if self._current == key:
@@ -117,6 +118,8 @@ class Jobs:
             library = self._libraries.opened(job.library)
             file = library.path / documents.FILES / taken.file
             document = self._index(library, job, taken, file)
+            if document is None or self._end(job, "done", document=document).state == "cancelled":
+                _take_back(library, taken)
         except SeriatimError as error:
             if self._stopping:  # it is still "waiting" on the disk
                 return
@@ -126,11 +129,6 @@ class Jobs:
         except Exception as error:
             _log.exception("indexing %s", taken.file)
             self._end(job, "failed", error=f"{taken.label} could not be indexed ({type(error).__name__}): add it again")
-        else:
-            if document is None:
-                file.unlink(missing_ok=True)
-            else:
-                self._end(job, "done", document=document)
 
     def _index(self, library: Library, job: Job, taken: Upload, file: Path) -> str | None:
         """Read and index a file. Returns the document's id, that of the earlier one where the library has these very
@@ -144,19 +142,16 @@ class Jobs:
                 return document_id(info.name)
         taken = documents.renamed(taken, {documents.shown_name(info.name) for info in held})
         parsed = replace(parsed, name=taken.document)
-        if self._jobs[job.id].state == "cancelled":
+        if self._change(job, "reading", done=1).state == "cancelled":
             return None
-        self._change(job, "reading", done=1)
         library.add_document(parsed)
-        if self._jobs[job.id].state == "cancelled":
-            library.remove(taken.document)
-            return None
         return document_id(taken.document)
 
     def _change(self, job: Job, state: State, **changes: object) -> Job:
+        """The job in its new state; or as it is, where it has ended, for whoever ends a job first has the last word."""
         with self._lock:
             held = self._jobs.get(job.id, job)
-            if held.state == "cancelled":
+            if held.state in _ENDED:
                 return held
             changed = replace(held, state=state, **changes)  # type: ignore[arg-type]
             self._jobs[job.id] = changed
@@ -165,10 +160,11 @@ class Jobs:
     def _end(self, job: Job, state: State, *, error: str | None = None, document: str | None = None) -> Job:
         done = _STEPS if state == "done" else job.done
         ended = self._change(job, state, error=error, document=document, done=done)
-        if ended.state == state:
-            self._database.run(
-                "UPDATE jobs SET state = ?, error = ?, document = ? WHERE id = ?", (state, error, document, job.id)
-            )
+        if ended.state != state:
+            return ended
+        self._database.run(
+            "UPDATE jobs SET state = ?, error = ?, document = ? WHERE id = ?", (state, error, document, job.id)
+        )
         if state in ("failed", "cancelled"):
             self._drop_file(job)
         return ended
@@ -181,3 +177,9 @@ class Jobs:
             return
         for (file,) in rows:
             (folder / documents.FILES / file).unlink(missing_ok=True)
+
+
+def _take_back(library: Library, taken: Upload) -> None:
+    """Remove what became of an upload that was cancelled while it was indexed."""
+    library.remove([info.name for info in library.documents() if info.name.partition("/")[0] == taken.key])
+    (library.path / documents.FILES / taken.file).unlink(missing_ok=True)

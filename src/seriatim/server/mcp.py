@@ -165,8 +165,8 @@ async def _done(services: Services, job: Job) -> Job:
 def _allowed(path: str, folders: Sequence[Path]) -> Path:
     """The file at `path`, links followed, if it stands in one of `folders`. Raises `UsageError`.
 
-    What lies elsewhere is refused in the same words whether it exists or not. A folder or a pattern would bring what the
-    links in it lead to, so only a file is taken.
+    What lies elsewhere is refused in the same words whether it exists or not. A folder or a pattern would bring what
+    the links in it lead to, so only a file is taken.
     """
     try:
         file = Path(path).expanduser().resolve()

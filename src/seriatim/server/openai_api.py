@@ -13,10 +13,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from seriatim.errors import SeriatimError
 from seriatim.models.generator import Message
 from seriatim.server.completing import PREFIX, Delta, Finish, Turn, chat, written
-from seriatim.server.errors import NotFound, error_body, status_and_kind
+from seriatim.server.errors import NotFound, error_body, told
 from seriatim.server.events import EventStream, unless_gone
 from seriatim.server.openai_requests import ChatRequest, CompletionRequest, EmbeddingRequest
 from seriatim.server.services import Client, Services, ServicesHere
@@ -157,8 +156,8 @@ async def _chunks(
                         yield _data({**head, "choices": [], "usage": each.usage()})
                 elif (choice := of_delta(each)) is not None and each.text:
                     yield _data({**head, "choices": [choice]})
-    except SeriatimError as error:
-        yield _data(error_body(str(error), status_and_kind(error)[1]))
+    except Exception as error:
+        yield _data(error_body(*told(error)))
     else:
         yield "data: [DONE]\n\n"
 

@@ -24,7 +24,7 @@ export function libraryChooser({ choose }) {
   byId("library-remove").addEventListener("click", async () => {
     const name = select.value;
     const size = listed.find((library) => library.name === name)?.documents ?? 0;
-    const text = `“${name}” holds ${plural(size, "document")}. They are removed for good.`;
+    const text = `“${name}” holds ${plural(size, "document")}. They are removed for good, and the answers kept from them.`;
     const act = () => api.removeLibrary(name);
     if (await ask({ title: "Remove this library?", text, ok: "Remove", act })) choose(null);
   });
@@ -36,7 +36,9 @@ export function libraryChooser({ choose }) {
     },
     show(name) {
       select.replaceChildren(
-        ...listed.map((library) => el("option", { value: library.name, selected: library.name === name }, library.name)),
+        ...listed.map((library) =>
+          el("option", { value: library.name, selected: library.name === name }, library.error ? `${library.name} (damaged)` : library.name),
+        ),
       );
       byId("library-remove").disabled = listed.length < 2;
     },
