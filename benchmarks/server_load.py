@@ -48,7 +48,7 @@ class Slow:
 
 home, model = sys.argv[1:]
 limits = Limits(requests_per_s=1e6, waiting=5000, waiting_per_client=5000, searches=1000, connections=10_000)
-options = {"open_model": lambda _: Slow()} if model == "slow" else {}
+options = {"open_model": lambda *_: Slow()} if model == "slow" else {}
 settings = Settings(port=0, home=Path(home), model=model, embedder="static", limits=limits, stop_s=1, **options)
 serve(settings, started=lambda address: print(address, flush=True))
 """

@@ -72,7 +72,7 @@ if __name__ == "__main__":
         port=int(sys.argv[2]),
         model="scripted",
         embedder="static",
-        open_model=lambda _: ScriptedModel(),
+        open_model=lambda *_: ScriptedModel(),
         stop_s=2,
     )
     serve(settings, started=lambda address: print(address, flush=True))

@@ -81,6 +81,15 @@ def test_a_killed_server_is_told_of_and_the_page_goes_on_when_it_is_back(page: A
     page.wait_for_selector(".answer[aria-busy] .stretch.plan")
 
 
+def test_a_model_on_its_way_is_told_of(page: Any, scripted: Server) -> None:
+    opening = {"what": "qwen2.5-coder-1.5b", "done": 250, "total": 1000}
+    page.route("**/api/health", lambda route: route.fulfill(json={"status": "ok", "opening": opening}))
+    opened(page, scripted)
+    page.wait_for_selector("#opening:has-text('qwen2.5-coder-1.5b, 25 %')")
+    page.unroute("**/api/health")
+    page.wait_for_selector("#opening", state="hidden")
+
+
 def test_answers_and_documents_outlive_the_server(page: Any, mortal: Server) -> None:
     opened(page, mortal)
     ask(page)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from seriatim.models.download import Progress
 from seriatim.models.generator import Message
 from seriatim.server.errors import Busy, Unavailable
 from seriatim.server.models import Cancellable, Models
@@ -19,7 +20,7 @@ from tests.server.talking import Talking
 
 
 def queue(model: Talking, *, most_waiting: int = 8, most_per_client: int = 8) -> ModelQueue:
-    return ModelQueue(Models("talking", lambda _: model), most_waiting=most_waiting, most_per_client=most_per_client)
+    return ModelQueue(Models("talking", lambda *_: model), most_waiting=most_waiting, most_per_client=most_per_client)
 
 
 def says(name: str, order: list[str]) -> Callable[[Cancellable], Iterator[str]]:
@@ -266,7 +267,7 @@ def test_a_model_that_has_to_be_opened_first_is_a_stage_of_its_own(tmp_path: Pat
     opening = threading.Event()
     model = Talking()
 
-    def slowly(_: str | None) -> Talking:
+    def slowly(*_: object) -> Talking:
         opening.wait(20)
         return model
 
@@ -281,12 +282,35 @@ def test_a_model_that_has_to_be_opened_first_is_a_stage_of_its_own(tmp_path: Pat
         assert served.ask()[0] == ("stage", {"name": "retrieve", "place": None})
 
 
+def test_a_stop_does_not_wait_for_a_model_to_come(tmp_path: Path) -> None:
+    def fetched(_: str | None, progress: Progress) -> Talking:
+        for done in range(3000):
+            progress("talking", done, 3000)
+            time.sleep(0.01)
+        return Talking()
+
+    with serving(tmp_path / "home", open_model=fetched) as served:
+        served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
+        opening = served.http.get("/api/health").json()["opening"]
+        assert (opening["what"], opening["total"]) == ("talking", 3000)
+        assert opening["done"] > 0
+        found: list[tuple[str, Any]] = []
+        asking = threading.Thread(target=lambda: found.extend(served.ask()))
+        asking.start()
+        while not served.http.get("/api/health").json()["queue"]["running"]:
+            time.sleep(0.01)
+        began = time.monotonic()
+    assert time.monotonic() - began < 4
+    asking.join()
+    assert found[-1][1]["type"] == "unavailable"
+
+
 def test_a_model_that_cannot_be_opened_says_so_and_is_tried_again(tmp_path: Path) -> None:
     from seriatim.errors import ModelError
 
     tries: list[str | None] = []
 
-    def fails_twice(name: str | None) -> Talking:
+    def fails_twice(name: str | None, _: object) -> Talking:
         tries.append(name)
         if len(tries) < 3:
             raise ModelError("the model cannot be fetched: try again when online")

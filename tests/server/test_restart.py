@@ -21,7 +21,7 @@ from pathlib import Path
 from seriatim.server.running import serve
 from seriatim.server.settings import Settings
 from tests.server.talking import Talking
-settings = Settings(port=0, home=Path(sys.argv[1]), model="talking", embedder="static", open_model=lambda _: Talking())
+settings = Settings(port=0, home=Path(sys.argv[1]), model="talking", embedder="static", open_model=lambda *_: Talking())
 serve(settings, started=lambda address: print(address, flush=True))
 """
 

@@ -68,6 +68,7 @@ async def health(services: ServicesHere) -> dict[str, object]:
         "status": "ok",
         "version": seriatim.__version__,
         "model": services.models.default,
+        "opening": services.models.opening,
         "queue": {"running": queue.running, "waiting": queue.waiting},
     }
 

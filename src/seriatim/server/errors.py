@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from seriatim.errors import DocumentError, LibraryError, ModelError, SeriatimError, UsageError
 
+STOPPING = "the server is stopping; ask again when it is back"
 _log = logging.getLogger(__name__)
 
 

@@ -1,15 +1,16 @@
 """Which models may be asked, and the one that is open."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Closable
+from collections.abc import Iterator, Sequence
 
 from seriatim.errors import ModelError
 from seriatim.models.catalog import MODELS
 from seriatim.models.generator import Generator, Message, Piece
 from seriatim.models.opening import default_reader
 from seriatim.sampling import GREEDY, Sampling
-from seriatim.server.errors import NotFound
+from seriatim.server.errors import STOPPING, NotFound, Unavailable
+from seriatim.server.settings import OpenModel
 
 
 class Models:
@@ -19,9 +20,13 @@ class Models:
     any door of its network. One model is open at a time; asking another closes it.
     """
 
-    def __init__(self, default: str | None, open_model: Callable[[str | None], Generator]) -> None:
+    def __init__(self, default: str | None, open_model: OpenModel) -> None:
         self._default, self._open_model = default, open_model
         self._open: tuple[str, Generator] | None = None
+        self._stopping = False
+        self.opening: dict[str, object] | None = None
+        """What is fetched or converted before a model can be opened, and how far that has come; None where nothing
+        is."""
 
     @property
     def default(self) -> str:
@@ -71,8 +76,20 @@ class Models:
         """The model of that name, opened if another is. Called in the model's thread alone."""
         if self._open is None or self._open[0] != name:
             self.close()
-            self._open = (name, self._open_model(self._default if name == self.default else name))
+            try:
+                self._open = (name, self._open_model(self._default if name == self.default else name, self._progress))
+            finally:
+                self.opening = None
         return self._open[1]
+
+    def stop(self) -> None:
+        """Leave a model that is being fetched for the next start, which goes on with it."""
+        self._stopping = True
+
+    def _progress(self, what: str, done: int, total: int) -> None:
+        if self._stopping:
+            raise Unavailable(STOPPING)
+        self.opening = {"what": what, "done": done, "total": total}
 
     def close(self) -> None:
         """Free the open model's memory."""

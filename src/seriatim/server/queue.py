@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
-from seriatim.server.errors import Busy, Unavailable
+from seriatim.server.errors import STOPPING, Busy, Unavailable
 from seriatim.server.models import Cancellable, Cancelled, Models
 
 T = TypeVar("T")
 _WAKE_S = 0.1
-_STOPPING = "the server is stopping; ask again when it is back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class ModelQueue:
     def check(self, client: str) -> None:
         """Raise `Busy` where there is no room for one more of this client, `Unavailable` where the server stops."""
         if self._stopping:
-            raise Unavailable(_STOPPING)
+            raise Unavailable(STOPPING)
         if len(self._waiting) >= self._most_waiting:
             raise Busy(f"{len(self._waiting)} questions are waiting already; ask again in a while")
         if sum(ticket.client == client for ticket in self._waiting) >= self._most_per_client:
@@ -87,7 +86,7 @@ class ModelQueue:
                     yield Place(ahead)
                 await ticket.moved.wait()
                 if ticket.refused:
-                    raise Unavailable(_STOPPING)
+                    raise Unavailable(STOPPING)
             async with aclosing(self._run(ticket, model, work)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
@@ -99,8 +98,9 @@ class ModelQueue:
                 self._leave()
 
     def stop(self) -> None:
-        """Let nobody in any more, and send away who waits; the one that runs goes on."""
+        """Let nobody in any more, and send away who waits; the one that runs goes on, unless for its model to come."""
         self._stopping = True
+        self._models.stop()
         for ticket in self._waiting:
             ticket.refused = True
             ticket.moved.set()

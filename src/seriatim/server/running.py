@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from seriatim.errors import SeriatimError, UsageError
 from seriatim.server.app import create_app
+from seriatim.server.errors import Unavailable
 from seriatim.server.services import Services
 from seriatim.server.settings import Settings
 
@@ -111,6 +112,8 @@ def _open_default(services: Services) -> None:
     """Open the model before the first question; where that fails, the first question says why."""
     try:
         services.models.open(services.models.default)
+    except Unavailable:
+        pass  # the server stops before the model has come
     except SeriatimError as error:
         logging.getLogger(__name__).warning("%s", error)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seriatim.errors import UsageError
 from seriatim.home import home
+from seriatim.models.download import Progress
 from seriatim.models.generator import Generator
 from seriatim.models.opening import open_generator
 
@@ -43,6 +44,14 @@ class Limits:
     libraries: int = 1000
 
 
+OpenModel = Callable[[str | None, Progress], Generator]
+"""Opens the model of a name, and tells how far it has come where that takes long."""
+
+
+def _opened(model: str | None, progress: Progress) -> Generator:
+    return open_generator(model, progress=progress)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a server is set up. `model` and `embedder` are as on the command line; None stands for the default.
@@ -57,7 +66,7 @@ class Settings:
     home: Path = field(default_factory=home)
     model: str | None = None
     embedder: str | None = None
-    open_model: Callable[[str | None], Generator] = open_generator
+    open_model: OpenModel = _opened
     limits: Limits = field(default_factory=Limits)
     stop_s: float = 30.0
 

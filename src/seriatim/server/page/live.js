@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { byId } from "./dom.js";
 
 const EVERY_MS = 5000;
-const AWAY_MS = 1500;
+const SOON_MS = 1500; // while something changes soon: the server is away, or its model on the way
 const TOAST_MS = 5000;
 let toastEnds;
 
@@ -25,12 +25,23 @@ export function toast(text) {
   }, TOAST_MS);
 }
 
+/** A model that is on its way: how far it has come, for the first question would wait for it. */
+function showOpening(opening) {
+  const note = byId("opening");
+  note.hidden = !opening;
+  if (!opening) return false;
+  const share = opening.total ? Math.floor((100 * opening.done) / opening.total) : 0;
+  note.textContent = `The model is on its way: ${opening.what}, ${share} %. Add documents meanwhile; a question waits for it.`;
+  return true;
+}
+
 /** Ask after the server's health for as long as the page is open; `back` is called when it comes back. */
 export function watchHealth(back) {
   let away = false;
+  let opening = false;
   const look = async () => {
     try {
-      if (!document.hidden || away) await api.health();
+      if (!document.hidden || away) opening = showOpening((await api.health()).opening);
       if (away) {
         away = false;
         byId("banner").hidden = true;
@@ -42,9 +53,10 @@ export function watchHealth(back) {
         away = true;
         byId("banner").textContent = error.message;
         byId("banner").hidden = false;
+        showOpening(null);
       }
     }
-    setTimeout(look, away ? AWAY_MS : EVERY_MS);
+    setTimeout(look, away || opening ? SOON_MS : EVERY_MS);
   };
   look();
 }
