@@ -9,6 +9,7 @@ import pytest
 from tests.browser.conftest import Server
 from tests.browser.steps import texts
 from tests.documents.making import pdf_of_an_image
+from tests.server.test_jobs import endless
 
 pytestmark = pytest.mark.browser
 
@@ -47,6 +48,15 @@ def test_many_files_come_in_turn_and_one_that_waits_can_be_cancelled(fresh: Any)
     fresh.wait_for_selector("#documents >> text=10.txt")
     fresh.wait_for_selector(".upload", state="detached")
     assert texts(fresh, ".document .name") == [f"{number:02}.txt" for number in range(11)]
+
+
+def test_an_upload_outlives_a_reload_and_can_still_be_cancelled(fresh: Any) -> None:
+    fresh.set_input_files("#files", {"name": "long.pdf", "mimeType": "application/pdf", "buffer": endless()})
+    fresh.wait_for_selector(".upload:has-text('Reading')")
+    fresh.reload()
+    fresh.wait_for_selector(".upload:has-text('long.pdf'):has-text('Reading')")
+    fresh.get_by_role("button", name="Cancel long.pdf").click()
+    fresh.wait_for_selector(".upload", state="detached")
 
 
 def test_files_are_dropped_anywhere(fresh: Any) -> None:

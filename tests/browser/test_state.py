@@ -8,6 +8,7 @@ import pytest
 
 from tests.browser.conftest import SAMPLE, Server, serving
 from tests.browser.steps import YEARS, answer_id, ask, begin, opened, texts
+from tests.server.test_jobs import endless
 
 pytestmark = pytest.mark.browser
 
@@ -79,6 +80,16 @@ def test_a_killed_server_is_told_of_and_the_page_goes_on_when_it_is_back(page: A
     page.fill("#question", "")
     page.get_by_role("button", name="Ask again").click()
     page.wait_for_selector(".answer[aria-busy] .stretch.plan")
+
+
+def test_an_upload_goes_on_when_the_server_is_back(page: Any, mortal: Server) -> None:
+    opened(page, mortal)
+    page.set_input_files("#files", {"name": "long.pdf", "mimeType": "application/pdf", "buffer": endless()})
+    page.wait_for_selector(".upload:has-text('Reading')")
+    mortal.kill()
+    page.wait_for_selector(".upload:has-text('Waiting for the server')")
+    mortal.start()
+    page.wait_for_selector(".upload:has-text('Reading')")
 
 
 def test_a_model_on_its_way_is_told_of(page: Any, scripted: Server) -> None:

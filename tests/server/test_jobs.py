@@ -51,6 +51,8 @@ def test_a_cancelled_upload_ends_at_once_and_the_next_is_read(tmp_path: Path) ->
 def test_a_stop_does_not_wait_for_a_file_and_the_next_start_reads_it_again(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         key = begun(served)
+        assert [each["id"] for each in served.http.get("/api/libraries/default/jobs").json()] == [key]
+        assert served.http.get("/api/libraries/none/jobs").status_code == 404
         began = time.monotonic()
     assert time.monotonic() - began < 5
     with serving(tmp_path) as served:

@@ -174,6 +174,13 @@ async def page_image(
     return Response(image, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
 
+@router.get("/api/libraries/{library}/jobs", tags=["documents"])
+async def list_jobs(library: LibraryName, services: ServicesHere) -> list[dict[str, object]]:
+    """The uploads that wait or are being read, oldest first."""
+    services.libraries.folder(library)
+    return [job.to_dict() for job in services.jobs.under_way(library)]
+
+
 @router.get("/api/jobs/{job}", tags=["documents"])
 async def get_job(job: Key, services: ServicesHere) -> dict[str, object]:
     """How far an upload has come."""

@@ -91,6 +91,10 @@ class Jobs:
         name, library, state, error, document = rows[0]
         return Job(key, name, library, state, _STEPS if state == "done" else 0, _STEPS, error, document)
 
+    def under_way(self, library: str) -> list[Job]:
+        """The jobs of a library that have not ended, oldest first."""
+        return [job for job in list(self._jobs.values()) if job.library == library and job.state not in _ENDED]
+
     def cancel(self, key: str) -> Job:
         """Cancel a job that is not done yet. What it was reading comes to nothing."""
         job = self.get(key)

@@ -63,6 +63,7 @@ export const documentText = (library, id, start, end) => json(ofDocument(library
 export const documentPages = (library, id) => json(ofDocument(library, id, "/pages"));
 export const pageImage = (library, id, page) => `/api/${ofDocument(library, id, `/pages/${page}.png`)}`;
 export const removeDocument = (library, id) => json(ofDocument(library, id), { method: "DELETE" });
+export const jobs = (library) => json(inLibrary(library, "/jobs"));
 export const job = (id) => json(`jobs/${part(id)}`);
 export const cancelJob = (id) => json(`jobs/${part(id)}`, { method: "DELETE" });
 export const answer = (id) => json(`answers/${part(id)}`);

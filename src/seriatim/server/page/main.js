@@ -82,7 +82,7 @@ async function showLibrary(name) {
   state.library = name;
   remember(name);
   byId("question-new").href = format({ library: name });
-  if (other) await Promise.all([documents.load(name), answers.load(name)]);
+  if (other) await Promise.all([documents.load(name), answers.load(name), files.resume(name)]);
 }
 
 async function showThread(id) {

@@ -5,6 +5,7 @@ import { byId, el, icon } from "./dom.js";
 import { announce } from "./live.js";
 
 const EVERY_MS = 400;
+const AWAY_MS = 1500;
 const LANES = 4; // files on their way at once: a folder of a thousand is no flood
 const ENDED = ["done", "failed", "cancelled"];
 
@@ -12,6 +13,7 @@ const ENDED = ["done", "failed", "cancelled"];
 export function uploads({ library, added }) {
   const input = byId("files");
   const drop = byId("drop");
+  const followed = new Set(); // ids of jobs that have a line here
   let depth = 0; // dragenter and dragleave come for every element under the pointer
 
   byId("files-choose").addEventListener("click", () => input.click());
@@ -55,18 +57,39 @@ export function uploads({ library, added }) {
       const sending = api.upload(into, [file], (share) => line.show(share < 1 ? "Sending" : "Waiting", share));
       line.cancels(sending.cancel);
       const [job] = await sending.jobs;
-      line.cancels(() => api.cancelJob(job.id).catch((error) => line.fail(error.message)));
-      await follow(job.id, line);
-      added(into);
+      await follow(job.id, into, line);
     } catch (error) {
-      if (error.name === "AbortError") line.element.remove();
-      else line.fail(error.message);
+      ended(error, line);
     }
   }
 
-  async function follow(id, line) {
+  /** Lines for the uploads of a library that the server is at work on, as after a reload. */
+  async function resume(into) {
+    for (const job of await api.jobs(into)) {
+      if (followed.has(job.id)) continue;
+      const line = progressLine(job.name);
+      byId("uploads").append(line.element);
+      follow(job.id, into, line).catch((error) => ended(error, line));
+    }
+  }
+
+  function ended(error, line) {
+    if (error.name === "AbortError") line.element.remove();
+    else line.fail(error.message);
+  }
+
+  async function follow(id, into, line) {
+    followed.add(id);
+    line.cancels(() => api.cancelJob(id).catch((error) => line.fail(error.message)));
     for (;;) {
-      const job = await api.job(id);
+      const job = await api.job(id).catch((error) => {
+        if (error.status !== 0) throw error;
+        line.show("Waiting for the server", null); // which goes on with it at its next start
+      });
+      if (!job) {
+        await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+        continue;
+      }
       if (job.state === "failed") throw new Error(job.error ?? "This file could not be read.");
       if (job.state === "cancelled") throw new DOMException("cancelled", "AbortError");
       if (ENDED.includes(job.state)) break;
@@ -75,9 +98,10 @@ export function uploads({ library, added }) {
     }
     announce(`${line.name} is added.`);
     line.element.remove();
+    added(into);
   }
 
-  return { choose: () => input.click() };
+  return { choose: () => input.click(), resume };
 }
 
 function progressLine(name) {
