@@ -1,6 +1,7 @@
 """Libraries and documents: dropping files in, what goes wrong with them, and removing them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +27,14 @@ def fresh(scripted: Server, page: Any, request: pytest.FixtureRequest) -> Iterat
     page.wait_for_selector(".dropzone")
     yield page
     httpx.delete(f"{scripted.url}/api/libraries/{name}")
+
+
+def drag(page: Any, path: Path, *kinds: str) -> None:
+    """What the browser does when somebody drags a file or a folder of their desktop over the page."""
+    carried = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    pointer = page.context.new_cdp_session(page)
+    for kind in kinds:
+        pointer.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": carried})
 
 
 def test_files_are_chosen_and_read_in_the_background(fresh: Any) -> None:
@@ -74,6 +83,27 @@ def test_files_are_dropped_anywhere(fresh: Any) -> None:
     assert "test-files-are-dropped" in fresh.evaluate(drop)
     fresh.wait_for_selector("#documents >> text=dropped.txt")
     assert fresh.is_hidden("#drop")
+
+
+def test_a_dropped_folder_gives_the_documents_in_it(fresh: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "letters"
+    (folder / "below").mkdir(parents=True)
+    (folder / "one.txt").write_bytes(TEXT)
+    (folder / "below" / "two.MD").write_bytes(b"Another paper.")
+    (folder / "below" / ".hidden.txt").write_bytes(b"Not meant.")
+    (folder / "picture.png").write_bytes(b"no text")
+    drag(fresh, folder, "dragEnter", "dragOver", "drop")
+    fresh.wait_for_selector("#documents >> text=two.MD")
+    fresh.wait_for_selector(".upload", state="detached")
+    assert texts(fresh, ".document .name") == ["one.txt", "two.MD"]
+
+
+def test_a_file_that_is_gone_is_not_taken_for_a_server_that_is_away(fresh: Any, tmp_path: Path) -> None:
+    (tmp_path / "gone.txt").write_bytes(TEXT)
+    drag(fresh, tmp_path / "gone.txt", "dragEnter", "dragOver")
+    (tmp_path / "gone.txt").unlink()
+    drag(fresh, tmp_path / "gone.txt", "drop")
+    fresh.wait_for_selector(".upload.failed [role=alert] >> text=cannot be read: it is gone")
 
 
 def test_a_file_that_cannot_be_read_says_what_to_do_and_takes_no_other_with_it(fresh: Any) -> None:

@@ -288,6 +288,18 @@ def test_so_many_uploads_at_once(tmp_path: Path) -> None:
         assert job["state"] == "done"
 
 
+def test_an_upload_that_is_broken_off_is_no_fault_of_the_servers(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = urlsplit(server.address)
+    head = b"POST /api/libraries/default/documents HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as line:
+        line.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b")
+        server.http.get("/api/health")
+    time.sleep(0.3)
+    assert "Exception" not in caplog.text
+
+
 def _uploaded(served: Served) -> list[dict[str, object]]:
     """Upload a file as soon as there is room."""
     deadline = time.monotonic() + 10

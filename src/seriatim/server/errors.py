@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from seriatim.errors import DocumentError, LibraryError, ModelError, SeriatimError, UsageError
 
@@ -76,6 +77,11 @@ def handle_errors(app: FastAPI) -> None:
     def _ours(_: Request, error: SeriatimError) -> JSONResponse:
         status, kind = status_and_kind(error)
         return error_response(status, str(error), kind)
+
+    @app.exception_handler(ClientDisconnect)
+    def _gone(_: Request, __: ClientDisconnect) -> JSONResponse:  # an upload that was broken off
+        status, kind = status_and_kind(ClientGone())
+        return error_response(status, "the client is gone", kind)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seriatim.server.errors import error_response
 from seriatim.server.metrics import Metrics
-from seriatim.server.settings import Settings, is_this_machine
+from seriatim.server.settings import MIB, Settings, is_this_machine
 
 COOKIE = "seriatim_token"
 _CLIENTS = 4096
@@ -160,7 +160,8 @@ class Guard:
         is_upload = _is_upload(scope, headers)
         most = limits.upload_bytes if is_upload else limits.body_bytes
         stated = headers.get("content-length", "0")
-        too_large = Refusal(413, "size", f"the request is larger than {most:,} bytes; send less at once")
+        less = "send fewer files at once, or split a large one" if is_upload else "send less at once"
+        too_large = Refusal(413, "size", f"the request is larger than {most / MIB:g} MiB; {less}")
         if not stated.isdecimal() or int(stated) > most:
             self._metrics.refusals.labels("size").inc()
             await _refuse(scope, receive, send, too_large)

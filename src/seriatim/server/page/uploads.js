@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, el, icon } from "./dom.js";
-import { announce } from "./live.js";
+import { announce, toast } from "./live.js";
 
 const EVERY_MS = 400;
 const AWAY_MS = 1500;
@@ -37,7 +37,7 @@ export function uploads({ library, added }) {
     event.preventDefault();
     depth = 0;
     drop.hidden = true;
-    add([...(event.dataTransfer?.files ?? [])]);
+    if (event.dataTransfer) dropped(event.dataTransfer, input.accept.split(",")).then(add, (error) => toast(error.message));
   });
 
   async function add(files) {
@@ -54,6 +54,7 @@ export function uploads({ library, added }) {
   async function addOne(into, file, line) {
     if (!line.element.isConnected) return; // cancelled while it waited
     try {
+      await readable(file);
       const sending = api.upload(into, [file], (share) => line.show(share < 1 ? "Sending" : "Waiting", share));
       line.cancels(sending.cancel);
       const [job] = await sending.jobs;
@@ -102,6 +103,37 @@ export function uploads({ library, added }) {
   }
 
   return { choose: () => input.click(), resume };
+}
+
+/** The files that were dropped, and of dropped folders those of a type that can be read. */
+async function dropped(transfer, types) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.());
+  if (!entries.some((entry) => entry?.isDirectory)) return [...transfer.files];
+  const found = (await Promise.all(entries.filter(Boolean).map((entry) => below(entry, types)))).flat();
+  if (!found.length) throw new Error("There is no document in this folder: text, Markdown, HTML, PDF, EPUB or DOCX.");
+  return found;
+}
+
+async function below(entry, types) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // a hundred at a time
+    if (!some.length) break;
+    found.push(...some);
+  }
+  const wanted = ({ name, isDirectory }) => !name.startsWith(".") && (isDirectory || types.some((type) => name.toLowerCase().endsWith(type)));
+  return (await Promise.all(found.filter(wanted).map((each) => below(each, types)))).flat();
+}
+
+/** Throws where the browser cannot read a file, which the sending of it would not tell from a server that is away. */
+async function readable(file) {
+  try {
+    await (file.size ? file.slice(0, 1) : file).arrayBuffer(); // of one that is gone the size may be 0
+  } catch {
+    throw new Error("This file cannot be read: it is gone, or may not be opened. Choose it again.");
+  }
 }
 
 function progressLine(name) {
