@@ -92,6 +92,18 @@ def test_nothing_is_lost_at_360_pixels(page: Any, scripted: Server, state: str) 
     assert faults(page) == []
 
 
+@pytest.mark.parametrize("menu", ["model", "reading"])
+def test_a_menu_lies_beside_the_source_and_not_under_it(page: Any, scripted: Server, menu: str) -> None:
+    opened(page, scripted)
+    ask(page)
+    page.click(".cite >> nth=0")
+    page.wait_for_selector("#source mark.here")
+    page.click(f"#{menu}-menu summary")
+    panel = page.locator(f"#{menu}-menu .menu-panel").bounding_box()
+    assert panel["x"] + panel["width"] <= page.locator("#source").bounding_box()["x"]
+    assert panel["y"] >= page.locator("#main").bounding_box()["y"]
+
+
 def test_everything_is_done_by_keyboard_alone(page: Any, scripted: Server) -> None:
     opened(page, scripted)
     focused = "document.activeElement"
@@ -153,7 +165,10 @@ def test_screen_readers_hear_the_stages_and_the_answer(page: Any, scripted: Serv
         }"""
     )
     ask(page)
+    page.get_by_role("button", name="Copy link").click()
+    page.wait_for_selector("#toast:has-text('The link is copied')")
     heard = page.evaluate("window.heard")
+    assert "The link is copied." in heard
     assert "Thinking" in heard
     assert any(each.startswith("The answer: Mr Rooke") for each in heard)
     labels = page.eval_on_selector_all(".tick", "ticks => ticks.map(tick => tick.getAttribute('aria-label'))")

@@ -67,6 +67,15 @@ def test_offsets_count_code_points(imported: Any) -> None:
     assert imported("text", sliced, text) == [len(text), text[1:4]]
 
 
+def test_full_lines_of_a_page_flow_and_offsets_hold(imported: Any) -> None:
+    text = "A heading\n\nThe first line of a paragraph\nflows into the second of it.\nShort.\nAnother one begins here."
+    flowed = imported("text", "(module, text) => module.flowing(text)", text)
+    assert flowed == (
+        "A heading\n\nThe first line of a paragraph flows into the second of it. Short.\nAnother one begins here."
+    )
+    assert len(flowed) == len(text)
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [("", "all new"), ("all gone", ""), ("a b c d", "a x c d e"), ("the same", "the same"), ("a a a b", "b a a")],

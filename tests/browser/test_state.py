@@ -132,8 +132,15 @@ def test_two_tabs_learn_of_each_other_and_keep_their_own_place(context: Any, scr
 
 
 def test_a_link_to_what_is_gone_says_so(page: Any, scripted: Server) -> None:
+    opened(page, scripted)
+    ask(page)
+    page.click(".cite >> nth=0")
+    page.wait_for_selector("#source mark.here")
     page.goto(f"{scripted.url}/#/answer/0123456789abcdef")
-    page.wait_for_selector(".failed[role=alert] >> text=no answer")
+    page.wait_for_selector(".failed[role=alert] >> text=not kept here")
+    assert page.is_hidden("#source")
+    assert page.is_hidden("#follow")
+    assert page.locator("#answers [aria-current]").count() == 0
     page.click("text=To the beginning")
     page.wait_for_selector(".welcome h1")
 

@@ -131,10 +131,10 @@ export function answerView(question, { find, open, again, removed }) {
     process.keep(answer);
     finished(answer);
   };
-  view.end = (message) => {
+  view.end = (message, { stopped = false } = {}) => {
     quiet();
     const retry = el("button", { type: "button", class: "plain", onclick: again }, icon("again"), "Ask again");
-    ending.replaceChildren(el("div", { class: "failed", role: "alert" }, el("p", {}, message), retry));
+    ending.replaceChildren(el("div", { class: stopped ? "failed stopped" : "failed", role: stopped ? "status" : "alert" }, el("p", {}, message), retry));
   };
   return view;
 }

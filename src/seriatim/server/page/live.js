@@ -18,6 +18,7 @@ export function toast(text) {
   const note = byId("toast");
   note.textContent = text;
   note.hidden = false;
+  announce(text); // an element that was hidden is not listened to
   clearTimeout(toastEnds);
   toastEnds = setTimeout(() => {
     note.hidden = true;

@@ -67,11 +67,20 @@ async function showNow() {
 }
 
 async function libraryOf(route) {
-  const kept = route.answer && route.answer !== shownAnswer() ? await api.answer(route.answer) : null;
+  const kept = route.answer && route.answer !== shownAnswer() ? await keptAnswer(route.answer) : null;
   const names = await libraries.load();
   const wanted = kept?.library ?? route.library ?? (route.answer ? state.library : null) ?? recalled();
   if (route.library && !names.includes(route.library)) toast(`There is no library “${route.library}”.`);
   return names.includes(wanted) ? wanted : (names[0] ?? null);
+}
+
+async function keptAnswer(id) {
+  try {
+    return await api.answer(id);
+  } catch (error) {
+    if (error.status === 404 || error.status === 422) throw new Error("This answer is not kept here: it was removed, or the link is not whole.");
+    throw error;
+  }
 }
 
 async function showLibrary(name) {
@@ -132,10 +141,12 @@ function failed(error) {
   }
   abandon();
   state.thread = [];
+  settle();
+  hideSource();
+  hideWelcome();
   byId("thread").replaceChildren(
     el("div", { class: "failed", role: "alert" }, el("p", {}, error.message), el("a", { class: "plain", href: "#/" }, "To the beginning")),
   );
-  hideWelcome();
 }
 
 // Asking
@@ -178,7 +189,8 @@ async function ask(words) {
     const request = { question: words, ...chosen.value(), documents: documents.asked(), after };
     for await (const event of api.ask(state.library, request, asking.signal)) view.event(event);
   } catch (error) {
-    view.end(error.name === "AbortError" ? "Stopped." : error.message);
+    if (error.name === "AbortError") view.end("Stopped.", { stopped: true });
+    else view.end(error.message);
   }
   if (state.asking !== asking) return; // another answer is shown by now
   state.asking = null;

@@ -104,5 +104,9 @@ function reflection(number, segment) {
 
 function difference(before, after) {
   const tags = { gone: "del", new: "ins", same: "span" };
-  return el("p", { class: "difference" }, ...changes(before.trim(), after.trim()).map(({ kind, text }) => el(tags[kind], {}, text)));
+  const run = ({ kind, text }) => {
+    const words = text.trimEnd(); // the space after is neither struck out nor lit
+    return [el(tags[kind], {}, words), text.slice(words.length)];
+  };
+  return el("p", { class: "difference" }, ...changes(before.trim(), after.trim()).flatMap(run));
 }

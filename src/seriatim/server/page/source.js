@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { byId, cover, el, icon } from "./dom.js";
 import { announce } from "./live.js";
-import { codePoints } from "./text.js";
+import { codePoints, flowing } from "./text.js";
 
 const AROUND = 2500; // characters shown before and after the place, and more at a time
 
@@ -18,6 +18,7 @@ export async function showSource({ library, document: info, range, passages, cit
   const before = panel.hidden;
   panel.hidden = false;
   byId("panes").classList.add("with-source");
+  byId("panes").classList.toggle("with-pages", Boolean(info.pages));
   cover();
   if (before) panel.querySelector("h2").focus();
   body.append(el("p", { class: "hint" }, "Opening…"));
@@ -52,7 +53,7 @@ export function showLost({ name, passage, close }) {
 export function hideSource() {
   byId("source").hidden = true;
   byId("source").replaceChildren();
-  byId("panes").classList.remove("with-source");
+  byId("panes").classList.remove("with-source", "with-pages");
   cover();
 }
 
@@ -102,7 +103,8 @@ async function showPages(body, library, info, marks) {
 }
 
 async function showPage(body, library, info, marks, pages, page) {
-  const part = await api.documentText(library, info.id, page.start, page.end);
+  const read = await api.documentText(library, info.id, page.start, page.end);
+  const part = { ...read, text: flowing(read.text) };
   const turn = (to, name, words) =>
     el(
       "button",

@@ -20,7 +20,7 @@ export function bytes(count) {
   return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-export const seconds = (count) => (count < 10 ? `${count.toFixed(1)} s` : `${Math.round(count).toLocaleString("en")} s`);
+export const seconds = (count) => (count < 0.05 ? "under 0.1 s" : count < 10 ? `${count.toFixed(1)} s` : `${Math.round(count).toLocaleString("en")} s`);
 
 /** "14:05" today, "3 Nov" this year, else "3 Nov 2025". `created` is an ISO date or seconds since 1970. */
 export function day(created) {
@@ -54,6 +54,13 @@ export function citedPieces(text) {
   }
   if (done < text.length) pieces.push({ text: text.slice(done) });
   return pieces;
+}
+
+/** A page's text with the ends of its full lines as spaces, so that it flows; as long as before, for offsets hold. */
+export function flowing(text) {
+  const lines = text.split("\n");
+  const full = 0.7 * lines.reduce((most, line) => Math.max(most, line.length), 0);
+  return lines.reduce((before, line, place) => before + (lines[place - 1].length >= full && line.trim() ? " " : "\n") + line);
 }
 
 /** One line of at most `most` characters. */
