@@ -137,3 +137,29 @@ def test_many_may_make_the_same_library_at_once(tmp_path: Path) -> None:
         with ThreadPoolExecutor(4) as threads:
             for opened in [threads.submit(open_one) for _ in range(4)]:
                 opened.result()
+
+
+def test_a_search_lists_no_documents_again_and_asks_for_its_passages_at_once(tmp_path: Path) -> None:
+    with Library(tmp_path, embedder="static") as library:
+        for number in range(8):
+            library.add_document(Document(f"{number}.txt", f"The gauge {number} was read at seven. " * 60, f"{number}"))
+        library.search("When was the gauge read?", effort="fast")
+        statements: list[str] = []
+        library._store._db.set_trace_callback(statements.append)
+        found = library.search("When was the gauge read?", effort="fast")
+        assert len({each.passage.document for each in found.passages}) > 1
+        assert not [each for each in statements if "FROM documents" in each]
+        assert len([each for each in statements if "text FROM" in each]) == 1
+
+
+def test_documents_that_another_connection_writes_are_seen_at_once(tmp_path: Path) -> None:
+    def names(library: Library) -> list[str]:
+        return [info.name for info in library.documents()]
+
+    with Library(tmp_path, embedder="static") as one, Library(tmp_path) as other:
+        one.add_document(Document("a.txt", "The gauge was read at seven.", "a"))
+        assert names(one) == names(other) == ["a.txt"]
+        other.add_document(Document("b.txt", "The sluice was shut at eight.", "b"))
+        assert names(one) == names(other) == ["a.txt", "b.txt"]
+        one.remove("a.txt")
+        assert names(one) == names(other) == ["b.txt"]

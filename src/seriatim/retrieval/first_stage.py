@@ -72,8 +72,9 @@ def best(scores: Scores, count: int) -> Rows:
 def _floor(scores: Scores, count: int) -> float:
     """A value that at least `count` scores reach, where there are so many, and few more: among the highest scores of
     as many blocks, the `count`-th. To find it takes one pass, where a partition of all scores takes several."""
-    blocks = len(scores) // _BLOCK
-    if blocks < 4 * count:
+    block = min(_BLOCK, len(scores) // (4 * count))  # smaller ones would let too few scores stand apart
+    if block < 2:
         return float(np.partition(scores, -count)[-count]) if count < len(scores) else -np.inf
-    highest = scores[: blocks * _BLOCK].reshape(_BLOCK, blocks).max(axis=0)
+    blocks = len(scores) // block
+    highest = scores[: blocks * block].reshape(block, blocks).max(axis=0)
     return float(np.partition(highest, -count)[-count])

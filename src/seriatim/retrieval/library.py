@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
 
-from seriatim.documents.document import Document, Passage, page_at
+from seriatim.documents.document import Document, page_at
 from seriatim.documents.extraction import display_name, printable
 from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
 from seriatim.documents.reading import parse
@@ -163,7 +163,7 @@ class Library:
         rows, scores = self._rank(stage, question, "fast" if whole else effort, depth, progress)
         # Four times the average need is read, which leaves room to pass over what no longer fits.
         needed = rows if whole else rows[: max(4 * most // PASSAGE_TOKENS, passages or 0, 16)]
-        found = self._read(stage.locate(needed))
+        found = self._store.passages_at(stage.locate(needed))
         ranked = [
             Ranked(passage, rank, float(score))
             for rank, (passage, score) in enumerate(zip(found, scores, strict=False), start=1)
@@ -319,19 +319,6 @@ class Library:
             if self._store.writable:
                 self._store.settle("embedder", self._embedder.name)
         return self._embedder
-
-    def _read(self, places: Sequence[tuple[Stored, int]]) -> list[Passage]:
-        """The passages at these places, in their order, asked for once a document."""
-        numbers: dict[int, list[int]] = {}
-        for document, number in places:
-            numbers.setdefault(document.id, []).append(number)
-        by_id = {document.id: document for document, _ in places}
-        found = {
-            (key, passage.index): passage
-            for key, wanted in numbers.items()
-            for passage in self._store.passages(by_id[key], wanted)
-        }
-        return [found[document.id, number] for document, number in places]
 
     def _unranked(self, stored: list[Stored], ranked: list[Ranked]) -> list[Ranked]:
         """The passages that share nothing with the question, after the ranked ones, so that a whole document is

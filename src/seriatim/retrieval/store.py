@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from seriatim.retrieval.lexical import Postings
 
 FILE = "library.sqlite"
 FORMAT = 3
+_AT_ONCE = 500  # rows asked for by one statement
 _APPLICATION_ID = 0x53455249  # "SERI"
 
 Level = Literal["passage", "pieces"]
@@ -109,6 +110,7 @@ class Store:
         Raises `LibraryError` where it cannot be opened, made or understood.
         """
         self.path = folder / FILE
+        self._listed: tuple[int, list[Stored]] | None = None  # the documents, read again when anything was written
         with explained(self.path):
             self._db, self.writable = connect(self.path)
             try:
@@ -147,11 +149,14 @@ class Store:
     def documents(self) -> list[Stored]:
         """Every document, in the order of their ids."""
         with explained(self.path):
-            rows = self._db.execute(
-                "SELECT id, name, sha256, added_at, characters, tokens, passages, page_starts "
-                "FROM documents ORDER BY id"
-            ).fetchall()
-        return [_stored(*row) for row in rows]
+            version = self._db.execute("PRAGMA data_version").fetchone()[0]  # changes when another connection writes
+            if self._listed is None or self._listed[0] != version:
+                rows = self._db.execute(
+                    "SELECT id, name, sha256, added_at, characters, tokens, passages, page_starts "
+                    "FROM documents ORDER BY id"
+                ).fetchall()
+                self._listed = (version, [_stored(*row) for row in rows])
+        return list(self._listed[1])
 
     def find(self, name: str) -> Stored | None:
         return next((stored for stored in self.documents() if stored.name == name), None)
@@ -206,21 +211,22 @@ class Store:
 
     def passages(self, stored: Stored, numbers: Sequence[int]) -> list[Passage]:
         """Some of a document's passages, by index, in the order asked for."""
-        found: dict[int, Passage] = {}
+        return self.passages_at([(stored, number) for number in numbers])
+
+    def passages_at(self, places: Sequence[tuple[Stored, int]]) -> list[Passage]:
+        """Passages by document and index, in the order asked for."""
+        found: dict[tuple[int, int], tuple[int, int, str]] = {}
         with explained(self.path):
-            for chunk in _chunks(numbers):
+            for first in range(0, len(places), _AT_ONCE):
+                asked = [(stored.id, int(number)) for stored, number in places[first : first + _AT_ONCE]]
                 rows = self._db.execute(
-                    _with_marks(
-                        "SELECT number, start, tokens, text FROM passages WHERE document = ? AND number IN ({})", chunk
-                    ),
-                    (stored.id, *chunk),
+                    f"WITH asked(document, number) AS (VALUES {','.join(['(?, ?)'] * len(asked))}) "  # noqa: S608
+                    "SELECT document, number, start, tokens, text "
+                    "FROM asked CROSS JOIN passages USING (document, number)",
+                    [value for place in asked for value in place],
                 )
-                for number, start, tokens, text in rows:
-                    page = page_at(stored.page_starts, start)
-                    found[number] = Passage(stored.name, number, start, start + len(text), page, text, tokens)
-        if len(found) < len(set(numbers)):
-            raise self._lost(stored, f"passages of {stored.name} are missing")
-        return [found[number] for number in numbers]
+                found.update({(document, number): rest for document, number, *rest in rows})
+        return [self._passage(stored, number, found.get((stored.id, number))) for stored, number in places]
 
     # What the first stage reads
 
@@ -374,6 +380,16 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            finally:
+                self._listed = None
+
+    def _passage(self, stored: Stored, number: int, found: Sequence[Any] | None) -> Passage:
+        if found is None:
+            raise self._lost(stored, f"passages of {stored.name} are missing")
+        start, tokens, text = found
+        return Passage(
+            stored.name, number, start, start + len(text), page_at(stored.page_starts, start), text, tokens
+        )  # fmt: skip
 
     def _lost(self, stored: Stored, what: str) -> LibraryError:
         """Why something of a document is not as it was: another process replaced the document, or it is damaged."""
@@ -407,7 +423,7 @@ def _stored(
     return Stored(key, name, sha256, added_at, characters, tokens, passages, tuple(json.loads(page_starts)))
 
 
-def _chunks(numbers: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+def _chunks(numbers: Sequence[int], size: int = _AT_ONCE) -> Iterator[Sequence[int]]:
     for first in range(0, len(numbers), size):
         yield [int(number) for number in numbers[first : first + size]]
 

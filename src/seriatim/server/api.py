@@ -60,6 +60,54 @@ class Ask(Search):
     after: Annotated[str, Field(max_length=64)] | None = None
 
 
+# The questions stand first, for routes are tried in this order.
+
+
+@router.post("/api/libraries/{library}/search", tags=["questions"])
+async def search(library: LibraryName, body: Search, services: ServicesHere) -> JSONResponse:
+    """The passages that answer a question best, in reading order."""
+    began = time.perf_counter()
+    context = await services.libraries.run(
+        library,
+        lambda opened: opened.search(
+            body.question,
+            documents=documents.names_of(opened, body.documents),
+            tokens=body.tokens,
+            order=body.order,
+            effort=body.effort,
+        ),
+    )
+    services.metrics.searches.observe(time.perf_counter() - began)
+    return JSONResponse(public_context(context))
+
+
+@router.post(
+    "/api/libraries/{library}/ask",
+    tags=["questions"],
+    status_code=200,
+    response_class=EventStream,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def ask(library: LibraryName, body: Ask, services: ServicesHere, client: Client) -> EventStream:
+    """Ask a library. The answer comes as server-sent events; hanging up cancels it."""
+    named = await services.libraries.run(library, lambda opened: documents.names_of(opened, body.documents))
+    earlier = services.history.get(body.after) if body.after is not None else None
+    question = Question(
+        text=body.question,
+        library=library,
+        model=services.models.checked(body.model),
+        tokens=body.tokens,
+        order=body.order,
+        effort=body.effort,
+        reflect=body.reflect,
+        documents=None if named is None else tuple(named),
+        after=body.after,
+        earlier=None if earlier is None else (earlier["question"], earlier["answer"]),
+    )
+    await asking.checked(services, question, client)
+    return EventStream(asking.event_stream(services, question, client))
+
+
 @router.get("/api/health", tags=["server"])
 async def health(services: ServicesHere) -> dict[str, object]:
     """Whether the server is up, and what its model is doing."""
@@ -191,51 +239,6 @@ async def get_job(job: Key, services: ServicesHere) -> dict[str, object]:
 def cancel_job(job: Key, services: ServicesHere) -> dict[str, object]:
     """Cancel an upload that is not indexed yet."""
     return services.jobs.cancel(job).to_dict()
-
-
-@router.post("/api/libraries/{library}/search", tags=["questions"])
-async def search(library: LibraryName, body: Search, services: ServicesHere) -> JSONResponse:
-    """The passages that answer a question best, in reading order."""
-    began = time.perf_counter()
-    context = await services.libraries.run(
-        library,
-        lambda opened: opened.search(
-            body.question,
-            documents=documents.names_of(opened, body.documents),
-            tokens=body.tokens,
-            order=body.order,
-            effort=body.effort,
-        ),
-    )
-    services.metrics.searches.observe(time.perf_counter() - began)
-    return JSONResponse(public_context(context))
-
-
-@router.post(
-    "/api/libraries/{library}/ask",
-    tags=["questions"],
-    status_code=200,
-    response_class=EventStream,
-    responses={200: {"content": {"text/event-stream": {}}}},
-)
-async def ask(library: LibraryName, body: Ask, services: ServicesHere, client: Client) -> EventStream:
-    """Ask a library. The answer comes as server-sent events; hanging up cancels it."""
-    named = await services.libraries.run(library, lambda opened: documents.names_of(opened, body.documents))
-    earlier = services.history.get(body.after) if body.after is not None else None
-    question = Question(
-        text=body.question,
-        library=library,
-        model=services.models.checked(body.model),
-        tokens=body.tokens,
-        order=body.order,
-        effort=body.effort,
-        reflect=body.reflect,
-        documents=None if named is None else tuple(named),
-        after=body.after,
-        earlier=None if earlier is None else (earlier["question"], earlier["answer"]),
-    )
-    await asking.checked(services, question, client)
-    return EventStream(asking.event_stream(services, question, client))
 
 
 @router.get("/api/answers", tags=["answers"])

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NoReturn
 
@@ -24,6 +25,7 @@ FILES = "files"
 
 _UPLOADED = re.compile(r"([0-9a-f]{32})/[^/]+")
 _LABEL_CHARACTERS = 200
+_NAMES = 4096  # whose id and label are kept at hand: every passage that is shown needs both
 _TEXT_CHARACTERS = 1_000_000
 _PICTURES_AT_ONCE = asyncio.Semaphore(2)
 _PICTURE_LIMITS = Limits(cpu_s=20, wall_s=40.0)
@@ -84,11 +86,13 @@ def keep(source: BinaryIO, folder: Path, file: str) -> None:
         ) from error
 
 
+@lru_cache(_NAMES)
 def document_id(name: str) -> str:
     """What a document is called in addresses; a name may be any path."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
+@lru_cache(_NAMES)
 def shown_name(name: str) -> str:
     """What a document is called for people: an upload's label, a file's own name."""
     return printable(PurePath(name).name or name)

@@ -116,8 +116,9 @@ async function showPage(body, library, info, marks, pages, page) {
     class: "page-image",
     src: api.pageImage(library, info.id, page.page),
     alt: `Page ${page.page} of ${info.name}; its text stands beside it`,
-    onerror: () => image.replaceWith(el("p", { class: "hint page-image" }, "This page cannot be shown as an image; its text is complete.")),
+    onerror: () => whole.replaceWith(el("p", { class: "hint page-image" }, "This page cannot be shown as an image; its text is complete.")),
   });
+  const whole = el("a", { href: image.src, target: "_blank", rel: "noopener", title: "Open the page by itself" }, image);
   body.replaceChildren(
     el(
       "div",
@@ -126,7 +127,7 @@ async function showPage(body, library, info, marks, pages, page) {
       el("span", { class: "hint" }, `Page ${page.page} of ${pages.length}`),
       turn(pages[place + 1], "next", "Page after"),
     ),
-    el("div", { class: "page" }, image, el("div", { class: "document-text" }, ...marked(part, marks))),
+    el("div", { class: "page" }, whole, el("div", { class: "document-text" }, ...marked(part, marks))),
   );
   bringIntoView(body);
 }
