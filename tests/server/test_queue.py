@@ -282,6 +282,21 @@ def test_a_model_that_has_to_be_opened_first_is_a_stage_of_its_own(tmp_path: Pat
         assert served.ask()[0] == ("stage", {"name": "retrieve", "place": None})
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("smollm2-135m", "smollm2-135m"),
+        ("/models/own.gguf", "own.gguf"),
+        ("http://localhost:11434/v1#llama3.1", "llama3.1"),
+        ("http://localhost:8080/v1", "localhost:8080"),
+        ("https://me:secret@models.example/v1/", "models.example"),
+        ("http://", "default"),
+    ],
+)
+def test_a_model_is_called_by_what_tells_it_apart(asked: str, name: str) -> None:
+    assert Models(asked, lambda *_: Talking()).default == name
+
+
 def test_a_stop_does_not_wait_for_a_model_to_come(tmp_path: Path) -> None:
     def fetched(_: str | None, progress: Progress) -> Talking:
         for done in range(3000):

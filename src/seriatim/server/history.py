@@ -12,6 +12,7 @@ from seriatim.server.database import Database
 from seriatim.server.errors import NotFound
 
 # Backslashes also break what some programs would make a link of without any markup: http://… and www.…
+_NUMBERED = re.compile(r"^(\d{1,9})\.")
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~-]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
@@ -73,22 +74,25 @@ class History:
 
 
 def markdown(answer: Mapping[str, Any]) -> str:
-    """An answer as Markdown, with its citations as numbered quotations.
+    """An answer as Markdown, with its citations as quotations under the numbers that the answer has.
 
     All text is escaped: neither model nor document can put a link, a picture or HTML into it.
     """
-    lines = [f"# {_plain(answer['question'])}", "", _plain(answer["answer"]), ""]
+    lines = [f"# {_plain(answer['question'])}", ""]
+    for paragraph in re.split(r"\n\s*\n", answer["answer"].strip()):
+        lines += [_plain(paragraph), ""]
     if answer["citations"]:
         lines += ["## Citations", ""]
-    for number, citation in enumerate(answer["citations"], 1):
+    for citation in answer["citations"]:
         page = f", page {citation['page']}" if citation.get("page") else ""
         doubt = "" if citation["supported"] else " (does not bear it out)"
-        lines += [f"{number}. Passage {citation['passage']}, {_plain(citation['document'])}{page}{doubt}:", ""]
-        lines += [f"   > {_plain(citation['quote'])}", ""]
+        lines += [f"- \\[{citation['passage']}\\] {_plain(citation['document'])}{page}{doubt}:", ""]
+        lines += [f"  > {_plain(citation['quote'])}", ""]
     lines += [f"Answered by {_plain(answer['model'])} on {answer['created'][:10]}.", ""]
     return "\n".join(lines)
 
 
 def _plain(text: str) -> str:
     """Text that Markdown, and a program that takes it for HTML, shows as it stands, on one line."""
-    return _MARKUP.sub(r"\\\g<0>", escape(" ".join(text.split()), quote=False))
+    escaped = _MARKUP.sub(r"\\\g<0>", escape(" ".join(text.split()), quote=False))
+    return _NUMBERED.sub(r"\1\\.", escaped)

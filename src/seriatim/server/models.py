@@ -32,7 +32,12 @@ class Models:
     def default(self) -> str:
         """The name of the model that answers when none is asked for."""
         asked = self._default or default_reader()
-        return asked if asked in MODELS else asked.rstrip("/").rpartition("/")[2].rpartition("#")[2] or "default"
+        if asked in MODELS:
+            return asked
+        if asked.startswith(("http://", "https://")):
+            address, _, served = asked.partition("#")
+            return served or address.split("/")[2].rpartition("@")[2] or "default"
+        return asked.rstrip("/").rpartition("/")[2] or "default"
 
     def names(self) -> list[str]:
         """All that can be asked, the default first."""
