@@ -94,6 +94,8 @@ def http_api() -> str:
                 for name, kind, needed in each.fields
             ]
             parts.append("")
+        if each.answer:
+            parts.append(f"Answers with `{each.answer}`.\n")
     return "\n".join(parts).rstrip() + "\n"
 
 

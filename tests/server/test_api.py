@@ -8,6 +8,7 @@ import pytest
 
 from seriatim.models.generator import Piece
 from seriatim.retrieval.library import Library
+from seriatim.server import responses
 from tests.documents.making import pdf
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 from tests.server.conftest import QUESTION, Served, serving
@@ -94,6 +95,19 @@ def test_pages_of_a_pdf_are_shown(server: Served) -> None:
     assert not list(Path(server.home, "library", "files").glob("*.pdf"))
 
 
+def test_everything_that_is_answered_has_a_description(server: Served) -> None:
+    described = server.http.get("/openapi.json").json()
+    found = server.http.post("/api/libraries/default/search", json={"question": QUESTION, "effort": "fast"}).json()
+    assert responses.Found.model_validate(found)
+    assert responses.Error.model_validate(server.http.get("/api/jobs/none").json())
+    for path, methods in described["paths"].items():
+        for operation in methods.values() if path.startswith("/api") else ():
+            (said,) = [each for status, each in operation["responses"].items() if status.startswith("2")]
+            for media, content in said.get("content", {}).items():
+                schema = content.get("schema", {})
+                assert media != "application/json" or "$ref" in schema.get("items", schema), path
+
+
 def test_search_gives_passages_in_reading_order(server: Served) -> None:
     found = server.http.post("/api/libraries/default/search", json={"question": QUESTION, "effort": "fast"}).json()
     assert set(found) == {"question", "passages", "tokens"}
@@ -134,6 +148,7 @@ def test_an_answer_streams_and_is_kept(server: Served) -> None:
     assert next(data for kind, data in events if kind == "usage") == whole["usage"]
 
     assert server.http.get(f"/api/answers/{whole['id']}").json() == whole
+    assert responses.Answer.model_validate(whole)
     (listed,) = server.http.get("/api/answers?library=default").json()
     assert listed == {name: whole[name] for name in ("id", "library", "question", "answer", "created")}
     markdown = server.http.get(f"/api/answers/{whole['id']}.md")

@@ -11,13 +11,13 @@ from starlette.datastructures import UploadFile
 
 import seriatim
 from seriatim.errors import LibraryError
-from seriatim.server import asking, documents, metrics
+from seriatim.server import asking, documents, metrics, responses
 from seriatim.server.asking import Question, public_context
 from seriatim.server.events import EventStream
 from seriatim.server.history import markdown
 from seriatim.server.services import Client, Services, ServicesHere
 
-router = APIRouter()
+router = APIRouter(responses=responses.ERRORS)
 
 _SQL_INTEGERS = 2**53  # what JSON carries exactly
 LibraryName = Annotated[str, Path(max_length=64, description="a-z, 0-9 and -")]
@@ -63,7 +63,7 @@ class Ask(Search):
 # The questions stand first, for routes are tried in this order.
 
 
-@router.post("/api/libraries/{library}/search", tags=["questions"])
+@router.post("/api/libraries/{library}/search", tags=["questions"], responses={200: {"model": responses.Found}})
 async def search(library: LibraryName, body: Search, services: ServicesHere) -> JSONResponse:
     """The passages that answer a question best, in reading order."""
     began = time.perf_counter()
@@ -108,7 +108,7 @@ async def ask(library: LibraryName, body: Ask, services: ServicesHere, client: C
     return EventStream(asking.event_stream(services, question, client))
 
 
-@router.get("/api/health", tags=["server"])
+@router.get("/api/health", tags=["server"], response_model=responses.Health)
 async def health(services: ServicesHere) -> dict[str, object]:
     """Whether the server is up, and what its model is doing."""
     queue = services.queue
@@ -128,19 +128,19 @@ async def show_metrics(services: ServicesHere) -> Response:
     return Response(text, media_type=metrics.CONTENT_TYPE)
 
 
-@router.get("/api/models", tags=["server"])
+@router.get("/api/models", tags=["server"], response_model=list[responses.ModelInfo])
 def models(services: ServicesHere) -> list[dict[str, object]]:
     """The models that can answer, and those that could be fetched with `seriatim model pull`."""
     return services.models.catalogue()
 
 
-@router.get("/api/libraries", tags=["libraries"])
+@router.get("/api/libraries", tags=["libraries"], response_model=list[responses.LibraryInfo])
 async def libraries(services: ServicesHere) -> list[dict[str, object]]:
     """All libraries, the default one first. `error` says what is wrong with one that cannot be opened."""
     return [await _listed(services, name) for name in services.libraries.names()]
 
 
-@router.post("/api/libraries", status_code=201, tags=["libraries"])
+@router.post("/api/libraries", status_code=201, tags=["libraries"], response_model=responses.LibraryInfo)
 async def create_library(body: NewLibrary, services: ServicesHere) -> dict[str, object]:
     """Make an empty library."""
     await asyncio.to_thread(services.libraries.create, body.name)
@@ -154,13 +154,19 @@ def remove_library(library: LibraryName, services: ServicesHere) -> None:
     services.history.forget_library(library)
 
 
-@router.get("/api/libraries/{library}/documents", tags=["documents"])
+@router.get("/api/libraries/{library}/documents", tags=["documents"], response_model=list[responses.DocumentInfo])
 async def list_documents(library: LibraryName, services: ServicesHere) -> list[dict[str, object]]:
     """The documents of a library, by name."""
     return await services.libraries.run(library, documents.listing)
 
 
-@router.post("/api/libraries/{library}/documents", status_code=202, tags=["documents"], openapi_extra=_UPLOAD)
+@router.post(
+    "/api/libraries/{library}/documents",
+    status_code=202,
+    tags=["documents"],
+    response_model=responses.Jobs,
+    openapi_extra=_UPLOAD,
+)
 async def add_documents(library: LibraryName, request: Request, services: ServicesHere) -> dict[str, object]:
     """Upload files. Each becomes a job that reads and indexes it in the background."""
     folder = services.libraries.folder(library)
@@ -177,7 +183,7 @@ async def add_documents(library: LibraryName, request: Request, services: Servic
     return {"jobs": [{"id": job.id, "name": job.name} for job in jobs]}
 
 
-@router.get("/api/libraries/{library}/documents/{document}", tags=["documents"])
+@router.get("/api/libraries/{library}/documents/{document}", tags=["documents"], response_model=responses.DocumentInfo)
 async def get_document(library: LibraryName, document: Key, services: ServicesHere) -> dict[str, object]:
     """One document."""
     return await services.libraries.run(library, lambda opened: documents.facts(documents.find(opened, document)))
@@ -189,7 +195,7 @@ async def remove_document(library: LibraryName, document: Key, services: Service
     await services.libraries.run(library, lambda opened: documents.remove(opened, document))
 
 
-@router.get("/api/libraries/{library}/documents/{document}/text", tags=["documents"])
+@router.get("/api/libraries/{library}/documents/{document}/text", tags=["documents"], response_model=responses.Text)
 async def document_text(
     library: LibraryName,
     document: Key,
@@ -201,7 +207,9 @@ async def document_text(
     return await services.libraries.run(library, lambda opened: documents.text(opened, document, start, end))
 
 
-@router.get("/api/libraries/{library}/documents/{document}/pages", tags=["documents"])
+@router.get(
+    "/api/libraries/{library}/documents/{document}/pages", tags=["documents"], response_model=list[responses.Page]
+)
 async def document_pages(library: LibraryName, document: Key, services: ServicesHere) -> list[dict[str, int]]:
     """Where each page begins and ends in the text; empty for a document without pages."""
     return await services.libraries.run(library, lambda opened: documents.pages(opened, document))
@@ -222,26 +230,26 @@ async def page_image(
     return Response(image, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
 
-@router.get("/api/libraries/{library}/jobs", tags=["documents"])
+@router.get("/api/libraries/{library}/jobs", tags=["documents"], response_model=list[responses.JobInfo])
 async def list_jobs(library: LibraryName, services: ServicesHere) -> list[dict[str, object]]:
     """The uploads that wait or are being read, oldest first."""
     services.libraries.folder(library)
     return [job.to_dict() for job in services.jobs.under_way(library)]
 
 
-@router.get("/api/jobs/{job}", tags=["documents"])
+@router.get("/api/jobs/{job}", tags=["documents"], response_model=responses.JobInfo)
 async def get_job(job: Key, services: ServicesHere) -> dict[str, object]:
     """How far an upload has come."""
     return services.jobs.get(job).to_dict()
 
 
-@router.delete("/api/jobs/{job}", tags=["documents"])
+@router.delete("/api/jobs/{job}", tags=["documents"], response_model=responses.JobInfo)
 def cancel_job(job: Key, services: ServicesHere) -> dict[str, object]:
     """Cancel an upload that is not indexed yet."""
     return services.jobs.cancel(job).to_dict()
 
 
-@router.get("/api/answers", tags=["answers"])
+@router.get("/api/answers", tags=["answers"], response_model=list[responses.AnswerInfo])
 def list_answers(
     services: ServicesHere,
     library: Annotated[str, Query(max_length=64)] | None = None,
@@ -258,7 +266,9 @@ def answer_markdown(answer: Key, services: ServicesHere) -> Response:
     return Response(markdown(services.history.get(answer)), media_type="text/markdown; charset=utf-8")
 
 
-@router.get("/api/answers/{answer}", tags=["answers"])
+@router.get(
+    "/api/answers/{answer}", tags=["answers"], response_model=None, responses={200: {"model": responses.Answer}}
+)
 def get_answer(answer: Key, services: ServicesHere) -> dict[str, Any]:
     """A whole answer: the `ask --json` contract with `id`, `library`, `created` and `after`."""
     return services.history.get(answer)

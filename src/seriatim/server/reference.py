@@ -10,13 +10,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What can be asked: `fields` are parameters and the body's parts, with what they hold and whether they must be."""
+    """What can be asked: `fields` are parameters and the body's parts, with what they hold and whether they must be;
+    `answer` is what comes back, empty where nothing does."""
 
     tag: str
     method: str
     path: str
     description: str
     fields: tuple[tuple[str, str, bool], ...]
+    answer: str
 
 
 def operations(schema: Mapping[str, Any]) -> list[Operation]:
@@ -24,7 +26,7 @@ def operations(schema: Mapping[str, Any]) -> list[Operation]:
     return [
         Operation(
             operation.get("tags", ["other"])[0], method.upper(), path, operation.get("description", ""),
-            tuple(_fields(operation, schema)),
+            tuple(_fields(operation, schema)), _answer(operation, schema),
         )
         for path, methods in schema["paths"].items()
         for method, operation in methods.items()
@@ -34,7 +36,10 @@ def operations(schema: Mapping[str, Any]) -> list[Operation]:
 def reference_page(schema: Mapping[str, Any]) -> str:
     """HTML that lists every operation with its parameters and body."""
     parts = [
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Seriatim: HTTP API</title>',
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Seriatim: HTTP API</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<link rel="icon" href="/page/icon.svg"><link rel="stylesheet" href="/page/theme.css">',
+        '<link rel="stylesheet" href="/page/reference.css"></head><body><main>',
         f"<h1>Seriatim {escape(schema['info']['version'])}: HTTP API</h1>",
         f"<p>{escape(schema['info'].get('description', ''))}</p>",
         '<p>For programs: <a href="/openapi.json">openapi.json</a>.</p>',
@@ -42,6 +47,7 @@ def reference_page(schema: Mapping[str, Any]) -> str:
     for tag, group in groupby(operations(schema), key=lambda each: each.tag):
         parts.append(f"<h2>{escape(tag)}</h2>")
         parts += map(_html, group)
+    parts.append("</main></body></html>")
     return "\n".join(parts)
 
 
@@ -51,7 +57,8 @@ def _html(operation: Operation) -> str:
         for name, kind, required in operation.fields
     )
     head = f"<h3><code>{operation.method} {escape(operation.path)}</code></h3>"
-    return f"{head}<p>{escape(operation.description)}</p>" + (f"<ul>{items}</ul>" if items else "")
+    answer = f"<p>Answers with <code>{escape(operation.answer)}</code></p>" if operation.answer else ""
+    return f"{head}<p>{escape(operation.description)}</p>" + (f"<ul>{items}</ul>" if items else "") + answer
 
 
 def _fields(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
@@ -61,6 +68,20 @@ def _fields(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator
         body = _resolved(content["schema"], schema)
         for name, each in body.get("properties", {}).items():
             yield name, _kind(each), name in body.get("required", ())
+
+
+def _answer(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """What comes back where all is well: a media type, or the parts of a JSON object."""
+    said = next((each for status, each in operation["responses"].items() if status.startswith("2")), {})
+    kinds = []
+    for media, content in said.get("content", {}).items():
+        part = content.get("schema") or {}
+        several = part.get("type") == "array"
+        held = _resolved(part.get("items", {}) if several else part, schema).get("properties", {})
+        parts = ", ".join(f"{name}: {_kind(each)}" for name, each in held.items())
+        if parts or media != "application/json":
+            kinds.append(f"{'list of ' if several else ''}{{{parts}}}" if parts else media)
+    return " or ".join(kinds)
 
 
 def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
