@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,16 @@ def test_pages_of_a_pdf_are_shown(server: Served) -> None:
     assert server.http.get(f"{path}/pages/3.png").status_code == 404
     assert server.http.delete(path).status_code == 204
     assert not list(Path(server.home, "library", "files").glob("*.pdf"))
+
+
+def test_so_many_pictures_of_pages_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", limits={"pictures": 1}) as served:
+        (job,) = served.upload(("pages.pdf", pdf(["First page. " * 9, "Second page. " * 9])))
+        path = f"/api/libraries/default/documents/{job['document']}/pages/1.png"
+        with ThreadPoolExecutor(4) as threads:
+            statuses = {answer.status_code for answer in threads.map(served.http.get, [path] * 8)}
+        assert statuses == {200, 429}
+        assert served.http.get(path).status_code == 200
 
 
 def test_everything_that_is_answered_has_a_description(server: Served) -> None:

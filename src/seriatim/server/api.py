@@ -226,7 +226,7 @@ async def page_image(
 ) -> Response:
     """A page of a PDF as an image."""
     file = await services.libraries.run(library, lambda opened: documents.source(opened, document))
-    image = await documents.picture(file, page)
+    image = await services.pictured(lambda: documents.picture(file, page))
     return Response(image, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
 

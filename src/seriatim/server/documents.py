@@ -1,6 +1,5 @@
 """The documents of a library as other programs see them: by id and label, with text, pages and pictures of pages."""
 
-import asyncio
 import hashlib
 import itertools
 import re
@@ -27,7 +26,6 @@ _UPLOADED = re.compile(r"([0-9a-f]{32})/[^/]+")
 _LABEL_CHARACTERS = 200
 _NAMES = 4096  # whose id and label are kept at hand: every passage that is shown needs both
 _TEXT_CHARACTERS = 1_000_000
-_PICTURES_AT_ONCE = asyncio.Semaphore(2)
 _PICTURE_LIMITS = Limits(cpu_s=20, wall_s=40.0)
 
 
@@ -176,13 +174,12 @@ def source(library: Library, key: str) -> Path:
     return file
 
 
-async def picture(file: Path, page: int) -> bytes:
+def picture(file: Path, page: int) -> bytes:
     """A page of a PDF as a PNG image, made in a limited process. Raises `NotFound` where there is none to show."""
-    async with _PICTURES_AT_ONCE:
-        try:
-            return await asyncio.to_thread(lambda: page_picture(file.read_bytes(), page, _PICTURE_LIMITS))
-        except (Unreadable, OSError) as error:
-            raise NotFound(f"page {page} cannot be shown: the document {error}") from error
+    try:
+        return page_picture(file.read_bytes(), page, _PICTURE_LIMITS)
+    except (Unreadable, OSError) as error:
+        raise NotFound(f"page {page} cannot be shown: the document {error}") from error
 
 
 def remove(library: Library, key: str) -> None:

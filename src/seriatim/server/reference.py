@@ -72,9 +72,11 @@ def _fields(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator
 
 def _answer(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """What comes back where all is well: a media type, or the parts of a JSON object."""
-    said = next((each for status, each in operation["responses"].items() if status.startswith("2")), {})
+    said: Iterator[Mapping[str, Any]] = (
+        each for status, each in operation["responses"].items() if status.startswith("2")
+    )
     kinds = []
-    for media, content in said.get("content", {}).items():
+    for media, content in next(said, {}).get("content", {}).items():
         part = content.get("schema") or {}
         several = part.get("type") == "array"
         held = _resolved(part.get("items", {}) if several else part, schema).get("properties", {})

@@ -20,8 +20,9 @@ class Limits:
     """What one client, or all together, may ask of the server.
 
     Sizes are in bytes, times in seconds. `uploads` bounds the requests whose files are on their way, `waiting` the
-    questions that wait for the model, `waiting_per_client` those of one address; `searches` those that run or wait;
-    `requests_per_s` is what one address may send on average, in bursts of five times as many.
+    questions that wait for the model, `waiting_per_client` those of one address; `searches` and `pictures` (of a PDF's
+    pages) those that run or wait; `requests_per_s` is what one address may send on average, in bursts of five times as
+    many.
     """
 
     body_bytes: int = 2 * MIB
@@ -35,6 +36,7 @@ class Limits:
     waiting: int = 64
     waiting_per_client: int = 16
     searches: int = 64
+    pictures: int = 32
     indexing: int = 1000
     requests_per_s: float = 300.0
     wrong_tokens_per_min: int = 20
