@@ -1,9 +1,21 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from seriatim.errors import SeriatimError
 from seriatim.models.generator import Message
 from seriatim.reflection.prompts import REFLECTIVE
 from seriatim.reflection.prompts import conversation as served
-from seriatim.training.reflection.grounded import grounded
-from seriatim.training.reflection.segments import fault
+from seriatim.retrieval.library import Library
+from seriatim.sampling import Sampling
+from seriatim.training.reflection import making
+from seriatim.training.reflection.config import read_config
+from seriatim.training.reflection.grounded import answered, grounded
+from seriatim.training.reflection.segments import fault, read_examples
 from seriatim.training.reflection.template import conversation
+from tests.reflection.scripted import Scripted
 from tests.training.reflection.verifiers.test_others import context
 
 CONTEXT = context("The harbour was quiet in March.", "Captain Ayres signed the lease in 1912.")
@@ -31,3 +43,54 @@ def test_nothing_comes_of_a_right_draft_or_a_wrong_correction() -> None:
     assert grounded(CONTEXT, RIGHT, RIGHT) is None
     assert grounded(CONTEXT, WRONG, WRONG) is None
     assert grounded(CONTEXT, RIGHT, WRONG) is None
+
+
+def test_the_first_refused_and_the_first_accepted_answer_make_an_example() -> None:
+    counts: Counter[str] = Counter()
+    model = Scripted(WRONG, "Captain Ayres signed it in 1916 [2].", RIGHT, *[RIGHT] * 3)
+    made = list(answered([CONTEXT] * 2, model, samples=3, sampling=Sampling(0.8), max_tokens=99, counts=counts))
+    assert [each.text for each in made[0].segments if each.role != "reflection"] == [WRONG, RIGHT]
+    assert len(made) == 1
+    assert counts["refused"] == 2
+
+
+LIBRARY = """
+out = "out.jsonl"
+[task]
+name = "library"
+library = "papers"
+data = "questions.jsonl"
+[maker]
+model = "scripted"
+samples = 2
+"""
+
+
+def test_a_librarys_documents_make_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lease.txt").write_text("The harbour was quiet in March. Captain Ayres signed the lease in 1912.")
+    (tmp_path / "questions.jsonl").write_text(json.dumps({"question": "Who signed the lease?"}) + "\n")
+    (tmp_path / "mine.toml").write_text(LIBRARY)
+    with pytest.raises(SeriatimError, match=r"there is no library in .*papers; make it with: seriatim add"):
+        making.make(read_config(tmp_path / "mine.toml"))
+    with Library(tmp_path / "papers", embedder="static") as library:
+        library.add(tmp_path / "lease.txt")
+    model = Scripted(WRONG.replace("[2]", "[1]"), RIGHT.replace("[2]", "[1]"))
+    monkeypatch.setattr(making, "open_generator", lambda *_args, **_named: model)
+    made = making.make(read_config(tmp_path / "mine.toml"))
+    (example,) = read_examples(made.file)
+    assert "1915" in example.segments[1].text
+    assert example.segments[2].text == RIGHT.replace("[2]", "[1]")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('library = "papers"\n', "", "task.data and task.library must be"),
+        ("samples = 2", 'maker = "traces"', "maker.maker must be mining"),
+        ('data = "questions.jsonl"', 'data = "questions.jsonl"\ntokens = 0', "task.tokens = 0 must be at least 1"),
+    ],
+)
+def test_settings_of_a_library_that_make_no_sense(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "mine.toml").write_text(LIBRARY.replace(old, new))
+    with pytest.raises(SeriatimError, match=said):
+        read_config(tmp_path / "mine.toml")

@@ -29,11 +29,15 @@ class MakerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSettings:
-    """What is asked: problems of MiniDAG with up to `operations` operations, or GSM8K's from the file `data`, without
-    those that share `words` words in a row with a question of the files `benchmarks`. `system` goes before each."""
+    """What is asked: problems of MiniDAG with up to `operations` operations; or GSM8K's from the file `data`; or the
+    questions of `data` about the documents of the folder `library`, over passages of so many `tokens`. What shares
+    `words` words in a row with a question of the files `benchmarks` is left out. `system` goes before each, but for a
+    library's, which are asked as `seriatim ask` asks."""
 
-    name: Literal["minidag", "gsm8k"]
+    name: Literal["minidag", "gsm8k", "library"]
     data: str = ""
+    library: str = ""
+    tokens: int = 1024
     benchmarks: tuple[str, ...] = ()
     words: int = 8
     system: str = ""
@@ -67,6 +71,13 @@ class MineConfig:
             raise UsageError("task.operations must be from 1 to 12, task.modulus from 2 to 23")
         if self.task.name == "gsm8k" and not self.task.data:
             raise UsageError("task.data is missing: the file train.jsonl of GSM8K")
+        if self.task.name == "library":
+            if not self.task.data or not self.task.library:
+                raise UsageError("task.data and task.library must be a file of questions and a library's folder")
+            if maker.maker != "mining" or self.task.system:
+                raise UsageError("a library's questions are mined, without task.system: maker.maker must be mining")
+        if self.task.tokens < 1:
+            raise UsageError(f"task.tokens = {self.task.tokens} must be at least 1")
         if self.task.name == "minidag" and maker.maker != "mining":
             raise UsageError("MiniDAG's right responses and injected mistakes are its arms; maker.maker must be mining")
         if maker.maker != "injection" and not maker.model:

@@ -8,14 +8,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from seriatim.errors import TrainingError
 from seriatim.models.opening import open_generator
+from seriatim.retrieval.library import Library
+from seriatim.retrieval.store import FILE
 from seriatim.sampling import Sampling
 from seriatim.training.minidag.task import problems
 from seriatim.training.reflection.attempts import Attempt, Task
 from seriatim.training.reflection.config import MineConfig
 from seriatim.training.reflection.decontamination import decontaminated
+from seriatim.training.reflection.grounded import answered
 from seriatim.training.reflection.injection import injected
 from seriatim.training.reflection.mining import mine
 from seriatim.training.reflection.segments import Example, write_examples
@@ -24,6 +28,7 @@ from seriatim.training.reflection.verifiers.calculator import calculator, gold_a
 from seriatim.training.reflection.verifiers.minidag import minidag
 
 Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
 
 GSM8K = """Work in this order:
 1. Inside <thinking>, first make a plan between <plan> and </plan>. Do not solve it yet.
@@ -57,6 +62,9 @@ def make(config: MineConfig, progress: Progress | None = None) -> Made:
 
 
 def _examples(config: MineConfig, counts: Counter[str], progress: Progress | None) -> Iterator[Example]:
+    if config.task.name == "library":
+        yield from _about_documents(config, counts, progress)
+        return
     maker = config.maker
     tasks = islice(_tasks(config), maker.problems)
     if maker.maker == "injection":
@@ -67,10 +75,8 @@ def _examples(config: MineConfig, counts: Counter[str], progress: Progress | Non
             if example:
                 yield example
         return
-    beside = config.folder / maker.model
-    model = str(beside) if beside.exists() else maker.model
     sampling = Sampling(temperature=maker.temperature, seed=maker.seed)
-    with closing(open_generator(model)) as generator:
+    with closing(open_generator(_model(config))) as generator:
         asked = (task for task, _ in _shown(tasks, maker.problems, progress))
         if maker.maker == "traces":
             yield from traces(
@@ -81,6 +87,26 @@ def _examples(config: MineConfig, counts: Counter[str], progress: Progress | Non
                 asked, generator, samples=maker.samples, sampling=sampling, max_tokens=maker.max_tokens,
                 confirm=maker.confirm, counts=counts,
             )  # fmt: skip
+
+
+def _about_documents(config: MineConfig, counts: Counter[str], progress: Progress | None) -> Iterator[Example]:
+    """Examples from the questions about a library's own documents."""
+    maker, task = config.maker, config.task
+    folder = config.folder / task.library
+    if not (folder / FILE).exists():
+        raise TrainingError(f"there is no library in {folder}; make it with: seriatim add PATH --library {folder}")
+    rows = islice(_rows(config.folder / task.data), maker.problems)
+    with Library(folder) as library, closing(open_generator(_model(config), passage_tokens=task.tokens)) as generator:
+        asked = (library.search(row["question"], tokens=task.tokens) for row in _shown(rows, maker.problems, progress))
+        yield from answered(
+            asked, generator, samples=maker.samples, max_tokens=maker.max_tokens, counts=counts,
+            sampling=Sampling(temperature=maker.temperature, seed=maker.seed),
+        )  # fmt: skip
+
+
+def _model(config: MineConfig) -> str:
+    beside = config.folder / config.maker.model
+    return str(beside) if beside.exists() else config.maker.model
 
 
 def _tasks(config: MineConfig) -> Iterator[tuple[Task, Attempt]]:
@@ -115,9 +141,7 @@ def _rows(file: Path) -> Iterator[dict[str, str]]:
         raise TrainingError(f"the problems cannot be read from {file}: {error}") from error
 
 
-def _shown(
-    tasks: Iterator[tuple[Task, Attempt]], total: int, progress: Progress | None
-) -> Iterator[tuple[Task, Attempt]]:
+def _shown(tasks: Iterator[T], total: int, progress: Progress | None) -> Iterator[T]:
     for done, each in enumerate(tasks):
         if progress:
             progress("problems", done, total)
