@@ -12,6 +12,7 @@ from seriatim.documents.sources import Named, listed
 from seriatim.errors import DocumentError, ModelError, UsageError
 from seriatim.models.generator import Generator, Message, Usage
 from seriatim.models.opening import open_generator
+from seriatim.progress import Progress
 from seriatim.reflection import grounding, phases
 from seriatim.reflection.events import Event
 from seriatim.reflection.grounding import Citation
@@ -20,7 +21,6 @@ from seriatim.reflection.prompts import DIRECT, REFLECTIVE, REFUSAL, conversatio
 from seriatim.retrieval.asked import library_for
 from seriatim.retrieval.budget import Tokens, ceiling
 from seriatim.retrieval.context import Context, Ranked, passage_dict
-from seriatim.retrieval.embedders import Progress
 from seriatim.retrieval.library import DEFAULT_TOKENS, Library, SearchOptions, check_request
 from seriatim.retrieval.ranking import Effort
 from seriatim.retrieval.selection import Order

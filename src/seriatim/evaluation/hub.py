@@ -1,7 +1,6 @@
 """The benchmarks' data from the hub, at pinned revisions, kept from one run to the next."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from seriatim.errors import ModelError, SeriatimError
@@ -10,12 +9,12 @@ from seriatim.home import home
 from seriatim.models import hub
 from seriatim.models.resumable import fetch
 from seriatim.models.transport import open_client
+from seriatim.progress import Progress
 
 REPOSITORY = "xinrongzhang2022/InfiniteBench"
 # The answers of 29 En.QA questions were changed once: a figure means something only together with the revision.
 REVISION = "90f0394333616266d9fe85824ceaf505093cbaa5"
 
-Progress = Callable[[str, int, int], None]
 
 _CONNECT_S, _READ_S = 10.0, 60.0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from seriatim.errors import SeriatimError, UsageError
+from seriatim.files import write_json
 
 Row = dict[str, Any]
 
@@ -107,10 +108,7 @@ def _settle(path: Path, settings: Mapping[str, Any], held: Mapping[str, Any]) ->
                 f"the run in {path} was made with {name} {held.get(name)}, not {value}; "
                 "choose another folder with --run"
             )
-    file = path / SETTINGS
-    new = path / (SETTINGS + ".new")
-    new.write_text(json.dumps(dict(settings), indent=1) + "\n", encoding="utf-8")
-    new.replace(file)
+    write_json(path / SETTINGS, dict(settings))
 
 
 def _settings(path: Path) -> dict[str, Any] | None:

@@ -3,10 +3,9 @@
 Main path: `run` → for each question and budget not asked yet: `_context` → `_generation` → a row.
 """
 
-import hashlib
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,16 +21,16 @@ from seriatim.evaluation.coverage import coverage, stands_in
 from seriatim.evaluation.datasets import Dataset
 from seriatim.evaluation.generation import Reader, generation
 from seriatim.evaluation.tasks import PROMPT_VERSION, SYSTEM, Question, Task
+from seriatim.files import sha256
 from seriatim.home import home
 from seriatim.machine import cores
 from seriatim.models.generator import Generator
 from seriatim.models.opening import reader_path
+from seriatim.progress import Progress
 from seriatim.retrieval.context import Ranked
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.ranking import Effort
 from seriatim.sampling import GREEDY
-
-Progress = Callable[[str, int, int], None]
 
 
 class _Named(Protocol):
@@ -118,14 +117,9 @@ def reader_identity(model: str) -> str:
     path = reader_path(model)
     files = sorted(file for file in path.glob("*") if file.is_file()) if path.is_dir() else [path]
     try:
-        return " ".join(f"{file.name}:{_sha256(file)}" for file in files)
+        return " ".join(f"{file.name}:{sha256(file)}" for file in files)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: str) -> dict[str, Any]:

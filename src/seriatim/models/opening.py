@@ -11,8 +11,8 @@ from seriatim.machine import cores, free_disk, free_memory
 from seriatim.models.catalog import MODELS, find
 
 if TYPE_CHECKING:
-    from seriatim.models.download import Progress
     from seriatim.models.generator import Generator
+    from seriatim.progress import Progress
 
 SMALL_READER = "smollm2-135m"
 READER = "qwen2.5-coder-1.5b"

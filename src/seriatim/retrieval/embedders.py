@@ -5,7 +5,7 @@ of an OpenAI-compatible endpoint with its model ("http://localhost:8080/v1#bge-l
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from seriatim.errors import UsageError
 from seriatim.models.transport import is_address
+from seriatim.progress import Progress
 
 DEFAULT = "minilm"
-Progress = Callable[[str, int, int], None]
 
 
 class Embedder(Protocol):

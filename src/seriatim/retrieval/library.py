@@ -14,11 +14,12 @@ from seriatim.documents.reading import parse
 from seriatim.documents.sources import Named, find_sources, listed, read_source
 from seriatim.errors import DocumentError, LibraryError, ModelError, UsageError
 from seriatim.home import home
+from seriatim.progress import Progress
 from seriatim.retrieval import embedders, lexical, ranking, static
 from seriatim.retrieval.budget import LEAST, Tokens, ceiling, settled
 from seriatim.retrieval.content import content
 from seriatim.retrieval.context import Context, Ranked
-from seriatim.retrieval.embedders import Embedder, Progress
+from seriatim.retrieval.embedders import Embedder
 from seriatim.retrieval.first_stage import FirstStage, Rows, Scores
 from seriatim.retrieval.ranking import EFFORTS, Effort
 from seriatim.retrieval.reports import AddReport, DocumentInfo, LibraryStatus

@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seriatim.progress import Progress
 from seriatim.retrieval.content import content, pieces
-from seriatim.retrieval.embedders import Embedder, Progress
+from seriatim.retrieval.embedders import Embedder
 from seriatim.retrieval.first_stage import FirstStage, Rows, Scores, best
 from seriatim.retrieval.store import Level, Store, Stored
 

@@ -1,17 +1,16 @@
 """The data of a run: token shards that exist, or that are made of the settings' sources in the run's folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from seriatim.errors import TrainingError, UsageError
+from seriatim.progress import Progress
 from seriatim.training.config import TrainConfig
 from seriatim.training.data import shards, sources, vocabulary
 from seriatim.training.data.batches import Batch, Batches, successive
 from seriatim.training.parallel import Processes
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Shapes: B sequences, T tokens, V vocabulary, E experts.
 
 import math
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from seriatim.errors import SeriatimError, TrainingError, UsageError
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.losses import load
 from seriatim.olmoe.model import Olmoe
+from seriatim.progress import Progress
 from seriatim.training import checkpoints, parallel
 from seriatim.training.config import Recipe, TrainConfig, model_config
 from seriatim.training.corpus import corpus
@@ -29,8 +29,6 @@ from seriatim.training.memory import keep_freed_memory
 from seriatim.training.metrics import Metrics
 from seriatim.training.parallel import Processes
 from seriatim.training.schedule import learning_rate
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from seriatim.errors import UsageError
+from seriatim.files import write_text
 
 FILE = "metrics.jsonl"
 
@@ -47,9 +48,7 @@ def _reopened(file: Path, step: int) -> TextIO:
     if file.exists():
         text = file.read_text(encoding="utf-8")
         kept = [line for line in text[: text.rfind("\n") + 1].splitlines() if json.loads(line)["step"] <= step]
-    new = file.with_name(f".{file.name}.new")
-    new.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    new.replace(file)
+    write_text(file, "".join(f"{line}\n" for line in kept))
     return file.open("a", encoding="utf-8")
 
 

@@ -3,7 +3,7 @@
 Shapes: L layers, N tokens, K experts a token, E experts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.loading import load
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.tokenizer import Tokenizer
-
-Progress = Callable[[str, int, int], None]
+from seriatim.progress import Progress
 
 LEAST_OCCURRENCES = 8  # of a token id, before its experts tell anything
 _SHOWN_TOKENS = 5

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from torch import Tensor
 from seriatim.errors import ModelError, SeriatimError, TrainingError, UsageError
 from seriatim.olmoe.checkpoint import Checkpoint
 from seriatim.olmoe.config import OlmoeConfig
+from seriatim.progress import Progress
 from seriatim.training import examples
 from seriatim.training.metrics import Metrics, read_metrics
 from seriatim.training.tune_config import DpoConfig, LoraSettings, SftConfig
@@ -49,7 +50,6 @@ _NAMES = {"grad_norm": "gradient_norm", "eval_loss": "validation_loss"}
 """What transformers calls otherwise than pretraining's metrics do."""
 
 Rows = Sequence[Mapping[str, Any]]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

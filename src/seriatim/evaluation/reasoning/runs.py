@@ -26,7 +26,8 @@ from seriatim.evaluation.reasoning.arms import (
 )
 from seriatim.evaluation.reasoning.letters import check_scorer, check_shots, most_probable
 from seriatim.evaluation.reasoning.problems import WRONG, Judgement, Problem, Problems, ReasoningTask
-from seriatim.evaluation.runs import Progress, environment, missing
+from seriatim.evaluation.runs import environment, missing
+from seriatim.progress import Progress
 from seriatim.sampling import GREEDY, Sampling
 
 NO_TOKENS = 0

@@ -8,7 +8,7 @@ DATA/tokenizer.json …        the tokenizer's files
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 import seriatim
 from seriatim.errors import SeriatimError, TrainingError, UsageError
+from seriatim.files import sha256
 from seriatim.olmoe.output import written_whole
 from seriatim.olmoe.tokenizer import Tokenizer
+from seriatim.progress import Progress
 from seriatim.training.data import sources
 from seriatim.training.data.repetition import LONGEST, TIMES
 from seriatim.training.data.tokenising import SPLITS, Split, Tokenising, tokenised
@@ -28,8 +30,6 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 SHARD_TOKENS = 1 << 26
 _ENDS = np.dtype("<u8")
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +122,10 @@ def write(
         manifest = {
             "format": FORMAT, "seriatim": seriatim.__version__, "eos_id": tokenizer.eos_id, "pad_id": tokenizer.pad_id,
             "vocabulary": tokenizer.size, "dtype": dtype, "validation": validation, "field": field,
-            "tokenizer_sha256": _sha256(new / "tokenizer.json"),
+            "tokenizer_sha256": sha256(new / "tokenizer.json"),
             "filter": {"longest": LONGEST, "times": TIMES, "dropped": repeating} if filtered else None,
             "documents": kept, "unreadable": list(map(str, unreadable)), "shards": [asdict(shard) for shard in shards],
-            "sources": [{"file": str(file), "sha256": _sha256(file)} for file in files],
+            "sources": [{"file": str(file), "sha256": sha256(file)} for file in files],
         }  # fmt: skip
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return opened(folder)
@@ -143,14 +143,14 @@ def opened(folder: Path, *, verify: bool = False) -> Shards:
     shards = tuple(Shard(**shard) for shard in held["shards"])
     width = np.dtype(held["dtype"]).itemsize
     for shard in shards:
-        for name, size, sha256 in (
+        for name, size, digest in (
             (shard.file, shard.tokens * width, shard.sha256),
             (shard.ends_file, shard.documents * _ENDS.itemsize, shard.ends_sha256),
         ):
             file = folder / name
             if not file.exists():
                 raise TrainingError(f"{file} is gone; bring it back, or make the data again")
-            if file.stat().st_size != size or (verify and _sha256(file) != sha256):
+            if file.stat().st_size != size or (verify and sha256(file) != digest):
                 raise TrainingError(f"{file} is not as it was written; make the data again")
     unreadable = tuple(held["unreadable"])
     return Shards(folder, held["eos_id"], held["pad_id"], held["vocabulary"], held["dtype"], shards, unreadable)
@@ -225,8 +225,3 @@ class _Hashed:
 
 def _millions(writers: Iterable[_Writer]) -> str:
     return f"{sum(writer.tokens for writer in writers) / 1e6:,.1f} M tokens"
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from seriatim.errors import TrainingError
-from seriatim.training.loop import Progress
+from seriatim.files import claimed, write_json
+from seriatim.progress import Progress
 from seriatim.training.minidag.evaluate import trained_model
 from seriatim.training.minidag.rl import Moved, improve
 from seriatim.training.minidag.rounds import COUNTS, go_on
-from seriatim.training.minidag.study import StudyConfig, claimed, tested, trained_tokens, write_json
+from seriatim.training.minidag.study import StudyConfig, tested, trained_tokens
 
 START, ROUND, CONTROL = "start", "round", "round control"
 POLICIES = {f"policy {moved}": moved for moved in get_args(Moved)}
@@ -35,7 +36,7 @@ def on_policy(config: StudyConfig, runs: Path, results: Path, progress: Progress
         raise TrainingError(f"there is no trained model in {start} yet; run the study first")
     for name in (START, ROUND, CONTROL, *POLICIES):
         run = folder(runs, name)
-        with claimed(run) as free:
+        with claimed(run / "lock") as free:
             if free and not (run / "row.json").exists():
                 model, told = _made(config, start, name, run, progress)
                 found = tested(trained_model(model), config)

@@ -24,8 +24,8 @@ from seriatim.errors import UsageError
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.saving import save
 from seriatim.olmoe.tokenizer import Tokenizer
+from seriatim.progress import Progress
 from seriatim.training.data.batches import IGNORED
-from seriatim.training.loop import Progress
 from seriatim.training.minidag.decoding import Written, decode
 from seriatim.training.minidag.evaluate import MOST, REFLECTION, asked, trained_model
 from seriatim.training.minidag.task import Problem, check, problems

@@ -4,7 +4,6 @@ Every second batch is of mined examples, the others of the arm's own. The contro
 data alone.
 """
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -14,12 +13,14 @@ from itertools import islice
 from pathlib import Path
 
 from seriatim.errors import TrainingError, UsageError
+from seriatim.files import write_json
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.tokenizer import Tokenizer
+from seriatim.progress import Progress
 from seriatim.training import loop
 from seriatim.training.config import ScheduleSettings
 from seriatim.training.data.batches import Batch
-from seriatim.training.loop import Progress, Trained
+from seriatim.training.loop import Trained
 from seriatim.training.minidag.config import MiniDagConfig, MiniDagSettings
 from seriatim.training.minidag.data import ArmData, buckets, padded
 from seriatim.training.minidag.evaluate import solve, trained_model
@@ -126,7 +127,7 @@ def _mined(data: ArmData, checkpoint: Path, run: Path, settings: Round) -> tuple
         found, counts = mine(trained_model(checkpoint), data.symbols, settings, data.settings)
         if not found:
             raise TrainingError(f"the model in {checkpoint} made no mistake to learn from: {dict(counts)}")
-        (run / COUNTS).write_text(json.dumps(dict(counts), indent=1) + "\n", encoding="utf-8")
+        write_json(run / COUNTS, dict(counts))
         write_examples(file, found)
     kept, _ = encode_all(read_examples(file), data.symbols, data.settings.context)
     batches = buckets(kept, data.settings.batch_tokens)

@@ -4,19 +4,17 @@ RUNS/B'-0/      the run of arm B' with seed 0, as `train` leaves it, with its ro
 RESULTS/rows.json   all rows that there are
 """
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from seriatim.errors import UsageError
+from seriatim.files import claimed, write_json
 from seriatim.olmoe.model import Olmoe
+from seriatim.progress import Progress
 from seriatim.training.config import read_settings
-from seriatim.training.loop import Progress
 from seriatim.training.metrics import read_metrics
 from seriatim.training.minidag.arms import ARMS
 from seriatim.training.minidag.config import MiniDagConfig
@@ -109,7 +107,7 @@ def study(config: StudyConfig, runs: Path, results: Path, progress: Progress | N
     plan: a job that another one is at is left to it."""
     for arm, seed in jobs(config):
         run = runs / f"{arm}-{seed}"
-        with claimed(run) as free:
+        with claimed(run / "lock") as free:
             if free and not (run / "row.json").exists():
                 row, outcomes = _job(config, arm, seed, run, progress)
                 write_json(run / "outcomes.json", outcomes)
@@ -248,23 +246,3 @@ def report(checkpoint: Path, modulus: int, problems: int) -> Report:
         accuracy(allowed), accuracy(banned), fmean(each.check.retries for each in allowed), found.p_reflect_wrong,
         found.p_reflect_right, found.recovery, tests[best].prompt, allowed[best].text,
     )  # fmt: skip
-
-
-@contextmanager
-def claimed(run: Path) -> Iterator[bool]:
-    """Whether this process alone has the run, while the block runs."""
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-def write_json(file: Path, value: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.new")
-    new.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    new.replace(file)

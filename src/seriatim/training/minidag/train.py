@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from seriatim.olmoe.config import OlmoeConfig
+from seriatim.progress import Progress
 from seriatim.training import loop
 from seriatim.training.config import model_config
-from seriatim.training.loop import Progress, Trained
+from seriatim.training.loop import Trained
 from seriatim.training.minidag.config import MiniDagConfig
 from seriatim.training.minidag.data import ArmData
 from seriatim.training.minidag.vocabulary import tokenizer

@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from seriatim.errors import TrainingError
 from seriatim.models.opening import open_generator
+from seriatim.progress import Progress
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.store import FILE
 from seriatim.sampling import Sampling
@@ -27,7 +28,6 @@ from seriatim.training.reflection.traces import traces
 from seriatim.training.reflection.verifiers.calculator import calculator, gold_answer, gold_steps
 from seriatim.training.reflection.verifiers.minidag import minidag
 
-Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 
 GSM8K = """Work in this order:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seriatim.errors import TrainingError
+from seriatim.files import write_text
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.reflection.parser import escape_tags
 from seriatim.training.data.batches import IGNORED
@@ -104,11 +105,8 @@ def rows(encoded: Iterable[Encoded]) -> list[dict[str, NDArray[np.int32]]]:
 
 def write_examples(file: Path, examples: Sequence[Example]) -> None:
     """Write a file of examples, one a line of JSON; whole or not at all. Raises `TrainingError` where it cannot be."""
-    new = file.with_name(f".{file.name}.new")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text("".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in examples), "utf-8")
-        new.replace(file)
+        write_text(file, "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in examples))
     except OSError as error:
         raise TrainingError(f"the examples cannot be written to {file}: {error.strerror}") from error
 

@@ -1,0 +1,7 @@
+"""How what takes long tells how far it is."""
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the thing at hand, how many things, or bytes, are done, and how many there are; 0 where that
+is not known."""
