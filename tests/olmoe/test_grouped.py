@@ -42,9 +42,13 @@ def test_gradients_are_right_numerically() -> None:
 
 @pytest.mark.parametrize("counts", [[8, 0, 24], [16, 16]])
 def test_the_path_for_gpus_computes_the_same(counts: list[int]) -> None:
-    given_ = [each.detach() for each in inputs(counts, 16, 8, torch.float32)]
-    loads = torch.tensor(counts)
-    torch.testing.assert_close(_on_gpu(*given_, loads), by_loop(*given_, loads), rtol=1e-4, atol=1e-4)
+    given_, loads = inputs(counts, 16, 8, torch.float32), torch.tensor(counts)
+    ours, theirs = _on_gpu(*given_, loads), by_loop(*given_, loads)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    upstream = torch.randn_like(ours)
+    gradients = [torch.autograd.grad(each, given_, upstream) for each in (ours, theirs)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_rows_go_to_their_experts_and_back_as_plain_indexing_has_them() -> None:

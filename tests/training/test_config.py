@@ -47,6 +47,23 @@ def test_tables_become_settings_and_the_recipe_fills_the_rest(tmp_path: Path) ->
         ("[optimizer]", '[loss]\nz_form = "x"\n[optimizer]', "loss.z_form = 'x' must be one of trained, paper"),
         ("[optimizer]", "[run]\naccumulate = 3\n[optimizer]", "must divide run.batch_size = 8"),
         ("[schedule]", "[schedule", "is not TOML"),
+        ("steps = 10", "steps = 10\nwarmup_steps = -1", "schedule.warmup_steps = -1 must be at least 0"),
+        ("steps = 10", "steps = 10\nanneal_steps = 11", "must not be more together than schedule.steps = 10"),
+        ("steps = 10", "steps = 10\nfinal_share = 2", "schedule.final_share = 2.0 must be at least 0 and at most 1"),
+        ("learning_rate = 1", "beta1 = 2", "optimizer.beta1 = 2.0 must be at least 0 and less than 1"),
+        ("learning_rate = 1", "beta2 = 1", "optimizer.beta2 = 1.0 must be at least 0 and less than 1"),
+        ("learning_rate = 1", "learning_rate = nan", "optimizer.learning_rate = nan must be a finite number"),
+        ("learning_rate = 1", "weight_decay = -1", "optimizer.weight_decay = -1.0 must be at least 0"),
+        ("[optimizer]", "[run]\nvalidate_every = -3\n[optimizer]", "run.validate_every = -3 must be at least 0"),
+        ("[optimizer]", "[run]\nseed = -1\n[optimizer]", "run.seed = -1 must be at least 0"),
+        ("[optimizer]", "[loss]\nz = -1\n[optimizer]", "loss.z = -1.0 must be at least 0"),
+        ('["a.txt"]', '["a.txt"]\nvalidation = 1', "data.validation = 1.0 must be at least 0 and at most 0.5"),
+        (
+            "[model]",
+            '[model]\nstart = "run/last"',
+            "model.hidden_size must be left out",
+        ),
+        ("[model]", '[model]\nrouting = "expert_choice"', "loss.balancing must be 0"),
     ],
 )
 def test_a_setting_that_is_none_is_named(tmp_path: Path, old: str, new: str, told: str) -> None:

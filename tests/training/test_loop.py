@@ -16,9 +16,10 @@ import pytest
 import torch
 
 from seriatim.errors import TrainingError, UsageError
+from seriatim.files import claimed
 from seriatim.olmoe.loading import load
 from seriatim.training import loop
-from seriatim.training.config import TrainConfig, read_config
+from seriatim.training.config import ModelSettings, ScheduleSettings, TrainConfig, read_config
 from seriatim.training.metrics import read_metrics
 
 SETTINGS = """
@@ -133,9 +134,9 @@ def test_what_is_no_number_stops_the_run_before_it_is_kept(
 ) -> None:
     loop.pretrain(config, tmp_path / "run", steps=5)
     kept = weights(tmp_path / "run")
-    wild = replace(config, optimizer=replace(config.optimizer, learning_rate=1e30))
+    monkeypatch.setattr(loop, "learning_rate", lambda *_: 1e30)
     with pytest.raises(TrainingError, match=r"is no number at step .*newest good checkpoint is .*step-0000005"):
-        loop.pretrain(wild, tmp_path / "run")
+        loop.pretrain(config, tmp_path / "run")
     for name, tensor in weights(tmp_path / "run").items():
         assert (tensor == kept[name]).all()
 
@@ -171,9 +172,114 @@ def test_a_model_is_continued(config: TrainConfig, tmp_path: Path) -> None:
     first = loop.pretrain(config, tmp_path / "run", steps=5)
     (tmp_path / "start").symlink_to(first.checkpoint)
     data = replace(config.data, sources=(), shards="run/data")
-    going = replace(config, model=replace(config.model, start="start"), data=data, folder=tmp_path)
+    going = replace(config, model=ModelSettings(start="start"), data=data, folder=tmp_path)
     loop.pretrain(going, tmp_path / "on", steps=5)
     assert read_metrics(tmp_path / "on")[0]["loss"] < read_metrics(tmp_path / "run")[0]["loss"]
+    others = replace(going, data=replace(config.data, vocab_size=301))
+    with pytest.raises(UsageError, match=r"made with another tokenizer than that of .*start"):
+        loop.pretrain(others, tmp_path / "others")
+    longer = replace(going, data=replace(data, sequence_length=17))
+    with pytest.raises(UsageError, match=r"data\.sequence_length = 17 must be at most 16"):
+        loop.pretrain(longer, tmp_path / "longer")
+    small = replace(config, model=replace(config.model, vocab_size=299))
+    with pytest.raises(UsageError, match=r"model\.vocab_size = 299 must be at least 300"):
+        loop.pretrain(small, tmp_path / "small")
+
+
+def test_a_run_goes_on_only_with_what_it_began_with(config: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    loop.pretrain(config, run, steps=7)
+    for told, other in (
+        (r"run\.seed was 0, not 1", replace(config, run=replace(config.run, seed=1))),
+        (r"data\.sources was \['text.jsonl'\]", replace(config, data=replace(config.data, sources=("b.jsonl",)))),
+        (r"schedule\.steps was 20, not 30", replace(config, schedule=replace(config.schedule, steps=30))),
+        (r"optimizer\.beta1 .*; run\.accumulate", replace(
+            config, optimizer=replace(config.optimizer, beta1=0.8), run=replace(config.run, accumulate=1)
+        )),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=f"run was begun otherwise: .*{told}.*Name a new folder with --run"):
+            loop.pretrain(other, run)
+    assert loop.pretrain(replace(config, run=replace(config.run, save_every=3, keep=4)), run, steps=9).step == 9
+    (tmp_path / "text.jsonl").write_text('{"text": "Other words altogether, many times over, but not in a row."}\n' * 9)
+    shutil.rmtree(run / "data")
+    with pytest.raises(UsageError, match="the data are others"):
+        loop.pretrain(replace(config, run=replace(config.run, validate_every=0)), run)
+
+
+def test_steps_may_grow_where_the_rates_until_then_are_the_same(config: TrainConfig, tmp_path: Path) -> None:
+    even = replace(config, schedule=ScheduleSettings(steps=5, warmup_steps=2, final_share=1.0))
+    longer = replace(even, schedule=replace(even.schedule, steps=10))
+    loop.pretrain(even, tmp_path / "run")
+    assert loop.pretrain(longer, tmp_path / "run").step == 10
+    loop.pretrain(longer, tmp_path / "whole")
+    assert same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_is_of_one_process(config: TrainConfig, tmp_path: Path) -> None:
+    with claimed(tmp_path / "run" / "training.lock"), pytest.raises(UsageError, match="another process trains in"):
+        loop.pretrain(config, tmp_path / "run")
+    assert loop.pretrain(config, tmp_path / "run", steps=1).step == 1
+
+
+@pytest.mark.parametrize("place", ["checkpoints.keep", "validation_loss"])
+def test_each_step_is_told_once_wherever_a_run_is_stopped(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Stopped after the row and before the checkpoint of step 10, and after both."""
+    run = tmp_path / "run"
+    loop.pretrain(config, run, steps=5)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(f"seriatim.training.loop.{place}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            loop.pretrain(config, run)
+    assert (run / "last").resolve().name == ("step-0000005" if place == "checkpoints.keep" else "step-0000010")
+    assert read_metrics(run)[-1]["step"] == 10
+    loop.pretrain(config, run)
+    told = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in told if "loss" in row] == list(range(1, 21))
+    assert [row["step"] for row in told if "validation_loss" in row] == [5, 10, 20]
+
+
+def test_a_run_that_is_done_tells_its_losses_again(config: TrainConfig, tmp_path: Path) -> None:
+    first = loop.pretrain(config, tmp_path / "run")
+    assert loop.pretrain(config, tmp_path / "run") == first
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    again = loop.pretrain(config, tmp_path / "run")
+    assert (again.loss, again.validation_loss) == (None, first.validation_loss)
+
+
+def test_what_torch_says_is_told_in_a_line(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.\nat::empty")
+
+    monkeypatch.setattr(loop, "step_losses", full)
+    with pytest.raises(TrainingError) as caught:
+        loop.pretrain(config, tmp_path / "run")
+    assert "the memory is full" in str(caught.value)
+    assert "take a larger run.accumulate" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_to_be_held_out_is_looked_for_first(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no whole sequence is held out: set data\.validation"):
+        loop.pretrain(replace(config, data=replace(config.data, validation=0.0)), tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_experts_that_choose_have_no_load_to_tell(config: TrainConfig, tmp_path: Path) -> None:
+    choosing = replace(
+        config, model=replace(config.model, routing="expert_choice"), loss=replace(config.loss, balancing=0.0)
+    )
+    told: list[str] = []
+    loop.pretrain(choosing, tmp_path / "run", steps=1, progress=lambda what, *_: told.append(what))
+    assert "load_max" not in read_metrics(tmp_path / "run")[0]
+    assert "fullest expert" not in told[-1]
 
 
 def test_settings_without_a_tokenizer(config: TrainConfig, tmp_path: Path) -> None:
@@ -182,11 +288,12 @@ def test_settings_without_a_tokenizer(config: TrainConfig, tmp_path: Path) -> No
 
 
 def test_the_held_out_loss_is_the_mean_over_its_tokens(config: TrainConfig, tmp_path: Path) -> None:
+    from seriatim.training.beginning import new_model
     from seriatim.training.corpus import corpus
     from seriatim.training.parallel import Processes
 
     data = corpus(config, tmp_path / "run", Processes())
-    model = loop._model(config, data)
+    model = new_model(config, data)
     total, count = 0.0, 0
     for batch in data.held_out:
         ids, labels = (torch.from_numpy(each).long() for each in batch)

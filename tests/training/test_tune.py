@@ -232,13 +232,13 @@ def test_a_run_goes_on_only_with_what_it_began_with(folder: Path, tmp_path: Path
     rows = conversations(folder)
     tune.sft(rows, sft_config(folder), tmp_path / "run", steps=2)
     for changed, other in (
-        ("lora", (rows, replace(sft_config(folder), lora=LORA))),
-        ("run", (rows, sft_config(folder, learning_rate=1e-5))),
-        ("rows_sha256", (rows[1:], sft_config(folder))),
+        ("lora.rank was None, not 4", (rows, replace(sft_config(folder), lora=LORA))),
+        ("run.learning_rate was .*, not 1e-05", (rows, sft_config(folder, learning_rate=1e-5))),
+        ("the data are others", (rows[1:], sft_config(folder))),
     ):
-        with pytest.raises(TrainingError, match=f"was begun with another {changed}: name a new folder"):
+        with pytest.raises(UsageError, match=f"was begun otherwise: .*{changed}.* Name a new folder with --run"):
             tune.sft(other[0], other[1], tmp_path / "run")
-    with pytest.raises(TrainingError, match="another kind, rows_sha256, run"):
+    with pytest.raises(UsageError, match="kind was 'sft', not 'dpo'"):
         tune.dpo(preferences(folder), dpo_config(folder), tmp_path / "run")
     with pytest.raises(TrainingError, match="is at step 2 already"):
         tune.sft(rows, sft_config(folder), tmp_path / "run", steps=2)

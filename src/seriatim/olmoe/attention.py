@@ -57,7 +57,8 @@ class Attention(nn.Module):
 
 def rotary(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
     """Cosines and sines [B, 1, T, C] of rotary embeddings at `positions` [B, T]; both halves of a head turn alike."""
-    frequencies = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    places = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device)
+    frequencies = 1.0 / theta ** (places / head_dim)
     angles = positions[:, None, :, None].float() * torch.cat((frequencies, frequencies))
     return angles.cos(), angles.sin()
 

@@ -37,7 +37,9 @@ def grouped_swiglu(
     The first `counts_E[0]` rows are expert 0's, and so on; gate rows stand before up rows in `gate_up_EGD` (G = 2F).
     """
     if rows_AD.is_cuda:
-        return _on_gpu(rows_AD, weights_A, gate_up_EGD, down_EDF, counts_E)
+        numbers = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else rows_AD.dtype
+        if numbers == torch.bfloat16:  # PyTorch's grouped product takes nothing else on a GPU
+            return _on_gpu(rows_AD.to(numbers), weights_A, gate_up_EGD.to(numbers), down_EDF.to(numbers), counts_E)
     return _Grouped.apply(rows_AD, weights_A, gate_up_EGD, down_EDF, counts_E.tolist())
 
 

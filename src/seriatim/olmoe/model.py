@@ -98,14 +98,14 @@ class Olmoe(nn.Module, OlmoeModel):
 
     def forward(self, token_ids_BT: Tensor) -> Output:
         """Logits and router logits of whole sequences, without a cache: what training needs."""
-        positions = torch.arange(token_ids_BT.shape[1])[None]
+        positions = torch.arange(token_ids_BT.shape[1], device=token_ids_BT.device)[None]
         hidden_BTD, router_logits = self._blocks(token_ids_BT, positions)
         return Output(self.lm_head(hidden_BTD), router_logits)
 
     def cross_entropy(self, token_ids_BT: Tensor, labels_BT: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The mean cross-entropy of the labels, negative ones left out, and each layer's router logits, as `forward`'s
         logits give it; but they are never held all at once."""
-        positions = torch.arange(token_ids_BT.shape[1])[None]
+        positions = torch.arange(token_ids_BT.shape[1], device=token_ids_BT.device)[None]
         hidden_BTD, router_logits = self._blocks(token_ids_BT, positions)
         return cross_entropy(hidden_BTD.flatten(0, 1), self.lm_head.weight, labels_BT.flatten()), router_logits
 

@@ -48,7 +48,7 @@ def write_tensors(path: Path, pieces: Sequence[Piece], tensors: Iterable[Tensor]
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for piece, tensor in zip(pieces, tensors, strict=True):
-            file.write(tensor.detach().to(piece.dtype).contiguous().view(-1).view(torch.uint8).numpy().data)
+            file.write(tensor.detach().to("cpu", piece.dtype).contiguous().view(-1).view(torch.uint8).numpy().data)
         file.flush()
         os.fsync(file.fileno())
         return file.tell()

@@ -34,6 +34,11 @@ def newest(run: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def step_of(folder: Path) -> int:
+    """After how many steps a checkpoint was kept, as its name says."""
+    return int(folder.name.removeprefix("step-"))
+
+
 def keep(
     run: Path, step: int, model: Olmoe, optimizer: Optimizer, among: Processes, *, tokenizer: Path, most: int
 ) -> Path:
@@ -46,7 +51,7 @@ def keep(
     written; the checkpoints before it are as they were.
     """
     folder = run / "checkpoints" / f"step-{step:07}"
-    there = bool(among.total(torch.tensor(int(folder.exists()))))
+    there = among.any(folder.exists())
     if not there and not among.first:
         for _ in (*_weights(model), *_moments(model, optimizer)):
             pass
@@ -68,8 +73,9 @@ def keep(
     return folder
 
 
-def restore(folder: Path, model: Olmoe, optimizer: Optimizer) -> int:
-    """Bring `model` and `optimizer` to the state in `folder`, to the bit; returns the step.
+def restore(folder: Path, model: Olmoe, optimizer: Optimizer) -> None:
+    """Bring `model` and `optimizer` to the state in `folder`, to the bit. Random numbers are drawn on the CPU alone,
+    for the weights, so that there is no state of a GPU's.
 
     Raises `TrainingError` for a state that cannot be read, `ModelError` for weights that cannot.
     """
@@ -82,13 +88,13 @@ def restore(folder: Path, model: Olmoe, optimizer: Optimizer) -> int:
             for name, parameter in model.named_parameters():
                 moments: dict[str, Tensor] = {each: held.get_tensor(f"{each}.{name}") for each in _MOMENTS}
                 shared = {each: shared_as(moment, parameter) for each, moment in moments.items()}
-                optimizer.state[parameter] = {"step": torch.tensor(float(state["step"])), **shared}
+                taken = torch.tensor(float(state["step"]), device=parameter.device)
+                optimizer.state[parameter] = {"step": taken, **shared}
         torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["rng"]), dtype=torch.uint8))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise TrainingError(
             f"the training state in {folder} cannot be read ({error}); remove that folder to go on from the one before"
         ) from error
-    return int(state["step"])
 
 
 def load_weights(model: Olmoe, folder: Path) -> None:

@@ -7,12 +7,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
+from math import isfinite, nextafter
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from seriatim.errors import UsageError
 from seriatim.olmoe.config import OlmoeConfig
+
+BELOW_1 = nextafter(1.0, 0.0)
+LARGEST_SEED = (1 << 32) - 1
+"""NumPy's and transformers' limit."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
 T = TypeVar("T")
@@ -119,16 +124,37 @@ class Recipe:
     folder: Path = field(default=Path(), compare=False)
 
     def __post_init__(self) -> None:
+        schedule, optimizer, run = self.schedule, self.optimizer, self.run
         at_least(
-            ("schedule.steps", self.schedule.steps, 1),
-            ("run.batch_size", self.run.batch_size, 1),
-            ("run.accumulate", self.run.accumulate, 1),
-            ("run.save_every", self.run.save_every, 1),
-            ("run.keep", self.run.keep, 1),
-            ("optimizer.eps", self.optimizer.eps, 0),
-            ("optimizer.learning_rate", self.optimizer.learning_rate, 0),
+            ("model.vocab_size", self.model.vocab_size, 0),
+            ("schedule.steps", schedule.steps, 1),
+            ("schedule.warmup_steps", schedule.warmup_steps, 0),
+            ("schedule.anneal_steps", schedule.anneal_steps, 0),
+            ("optimizer.eps", optimizer.eps, 0),
+            ("optimizer.learning_rate", optimizer.learning_rate, 0),
+            ("optimizer.weight_decay", optimizer.weight_decay, 0),
+            ("optimizer.clip", optimizer.clip, 0),
+            ("loss.balancing", self.loss.balancing, 0),
+            ("loss.z", self.loss.z, 0),
+            ("run.batch_size", run.batch_size, 1),
+            ("run.accumulate", run.accumulate, 1),
+            ("run.save_every", run.save_every, 1),
+            ("run.keep", run.keep, 1),
+            ("run.validate_every", run.validate_every, 0),
         )
-        divides(self.run.accumulate, self.run.batch_size)
+        within(
+            ("schedule.final_share", schedule.final_share, 0, 1),
+            ("optimizer.beta1", optimizer.beta1, 0, BELOW_1),
+            ("optimizer.beta2", optimizer.beta2, 0, BELOW_1),
+            ("run.seed", run.seed, 0, LARGEST_SEED),
+        )
+        divides(run.accumulate, run.batch_size)
+        if schedule.warmup_steps + schedule.anneal_steps > schedule.steps:
+            raise UsageError(
+                f"schedule.warmup_steps = {schedule.warmup_steps} and schedule.anneal_steps = {schedule.anneal_steps} "
+                f"must not be more together than schedule.steps = {schedule.steps}"
+            )
+        _check_model(self.model, self.loss)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +165,8 @@ class TrainConfig(Recipe):
 
     def __post_init__(self) -> None:
         Recipe.__post_init__(self)
-        at_least(("data.sequence_length", self.data.sequence_length, 2))
+        at_least(("data.sequence_length", self.data.sequence_length, 2), ("data.vocab_size", self.data.vocab_size, 0))
+        within(("data.validation", self.data.validation, 0, 0.5))
         if bool(self.data.shards) == bool(self.data.sources):
             raise UsageError("the data are either data.shards, a folder of token shards, or data.sources, to make some")
 
@@ -149,6 +176,14 @@ def at_least(*limits: tuple[str, float, float]) -> None:
     for name, value, low in limits:
         if value < low:
             raise UsageError(f"{name} = {value} must be at least {low}")
+
+
+def within(*limits: tuple[str, float, float, float]) -> None:
+    """Raises `UsageError` for the first of (name, value, least, most) whose value is less or more."""
+    for name, value, low, high in limits:
+        if not low <= value <= high:
+            most = "less than 1" if high == BELOW_1 else f"at most {high}"
+            raise UsageError(f"{name} = {value} must be at least {low} and {most}")
 
 
 def divides(accumulate: int, batch_size: int) -> None:
@@ -209,6 +244,16 @@ def model_config(
     )
 
 
+def _check_model(model: ModelSettings, loss: LossSettings) -> None:
+    """Raises `UsageError` for a shape beside `start`, and for balance asked of experts that choose."""
+    if model.start:
+        for each in fields(model):
+            if each.name not in ("start", "routing") and getattr(model, each.name) != each.default:
+                raise UsageError(f"model.{each.name} must be left out: the shape is that of model.start")
+    if model.routing == "expert_choice" and loss.balancing:
+        raise UsageError("loss.balancing must be 0: experts that choose their tokens are loaded evenly by themselves")
+
+
 def _table(kind: type[T], table: Mapping[str, Any], where: str, given: Mapping[str, Any] | None = None) -> T:
     """`table` as the dataclass `kind`; keys are checked by name, values by type."""
     types = {name: each for name, each in get_type_hints(kind).items() if name not in (given or {})}
@@ -243,6 +288,8 @@ def _value(kind: Any, value: Any, name: str) -> Any:
         return tuple(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, float) and not isfinite(value):
+        raise UsageError(f"{name} = {value} must be a finite number")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
         raise UsageError(f"{name} = {value!r} must be {words[kind]}")

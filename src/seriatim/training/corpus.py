@@ -24,6 +24,7 @@ class Corpus:
     vocabulary: int
     eos_id: int
     pad_id: int | None
+    digest: str
 
     def batch(self, step: int) -> Batch:
         """This process's part of the batch of `step`."""
@@ -47,7 +48,7 @@ def corpus(config: TrainConfig, run: Path, among: Processes, progress: Progress 
     )  # fmt: skip
     return Corpus(
         batches, tuple(_held_out(held, config)), settings.sequence_length, folder, held.vocabulary, held.eos_id,
-        held.pad_id,
+        held.pad_id, held.digest,
     )  # fmt: skip
 
 

@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from seriatim.errors import SeriatimError, TrainingError, UsageError
-from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.losses import load
 from seriatim.olmoe.model import Olmoe
 from seriatim.progress import Progress
 from seriatim.training import checkpoints, parallel
-from seriatim.training.config import Recipe, TrainConfig, model_config
+from seriatim.training.beginning import alone, check_held_out, new_model, settle_recipe
+from seriatim.training.config import Recipe, TrainConfig
 from seriatim.training.corpus import corpus
-from seriatim.training.data.batches import IGNORED, Data
+from seriatim.training.data.batches import IGNORED, Batch, Data
 from seriatim.training.expert_choice import let_experts_choose
 from seriatim.training.losses import step_losses
 from seriatim.training.memory import keep_freed_memory
@@ -33,11 +33,12 @@ from seriatim.training.schedule import learning_rate
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """How a run ended: the newest checkpoint, its step, and the last losses (held-out: None where none was asked)."""
+    """How a run ended: the newest checkpoint, its step, and its losses (None where metrics.jsonl has none of that step;
+    held-out: where none was asked)."""
 
     checkpoint: Path
     step: int
-    loss: float
+    loss: float | None
     validation_loss: float | None
 
 
@@ -53,63 +54,99 @@ def pretrain(
 
     Of several processes (see `parallel`), groups of `expert_parallel` share the experts among them.
     A run that was stopped, even killed, goes on from its newest checkpoint and ends in the same weights, to the bit.
-    Raises `TrainingError` where it cannot go on, naming the newest good checkpoint.
+    Raises `UsageError` where the run began with other settings, or another process is at it, and `TrainingError` where
+    it cannot go on, naming the newest good checkpoint.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    with parallel.processes() as among:
+    with parallel.processes() as among, alone(run, among.first):
         shown = progress if among.first else None
         data = corpus(config, run, among, shown)
-        return train(config, data, run, among, steps=steps, expert_parallel=expert_parallel, progress=shown)
+        return _trained(config, data, run, among, steps, expert_parallel, shown)
 
 
 def train(
+    config: Recipe, data: Data, run: Path, *, steps: int | None = None, progress: Progress | None = None
+) -> Trained:
+    """Train on `data`, whatever they are, in this process, as `pretrain` does."""
+    with alone(run):
+        return _trained(config, data, run, Processes(), steps, 1, progress)
+
+
+def _trained(
     config: Recipe,
     data: Data,
     run: Path,
     among: Processes,
-    *,
-    steps: int | None = None,
-    expert_parallel: int = 1,
-    progress: Progress | None = None,
+    steps: int | None,
+    expert_parallel: int,
+    progress: Progress | None,
 ) -> Trained:
-    """Train on `data` as `pretrain` does, whatever they are."""
-    keep_freed_memory()
-    model = _model(config, data)
-    if config.model.routing == "expert_choice":
-        let_experts_choose(model)
-    parallel.shard(model, among, expert_parallel, numbers=_numbers(config))
-    optimizer = _optimizer(model, config)
+    check_held_out(config, data)
     held = checkpoints.newest(run)
-    step = checkpoints.restore(held, model, optimizer) if held else 0
+    step = checkpoints.step_of(held) if held else 0
+    if among.first:
+        settle_recipe(run, config, data, step)
+    model, optimizer = _begun(config, data, among, expert_parallel, held)
     last = min(steps or config.schedule.steps, config.schedule.steps)
     metrics: Metrics | None = None
-    row: dict[str, Any] = {"loss": math.nan}
-    clock = _Clock(last, progress)
+    row: dict[str, Any] = {}
     try:
         if among.first:
             metrics = Metrics(run, step, tensorboard=config.run.tensorboard, wandb=config.run.wandb)
+            row = metrics.last
+        # A kill may have come between a checkpoint and what was to be told of it.
+        if held and among.any(among.first and _is_validated(config, step, last) and "validation_loss" not in row):
+            row = row | _validated(model, data, config, step, metrics)
         while step < last:
-            row = _step(model, optimizer, config, data, among, step)
+            row = _timed_step(model, optimizer, config, data, among, step)
             step += 1
-            if config.run.validate_every and (step % config.run.validate_every == 0 or step == last):
-                row["validation_loss"] = validation_loss(model, data, config)
+            # Its row goes before a checkpoint, so that what the run goes on from is told of, and told of once.
+            if metrics:
+                metrics.write(row)
+            if progress:
+                _tell(progress, row, last)
             if step % config.run.save_every == 0 or step == last:
                 held = checkpoints.keep(
                     run, step, model, optimizer, among, tokenizer=data.tokenizer, most=config.run.keep
                 )
-            if metrics:
-                metrics.write(row | clock.tick(row))
+            if _is_validated(config, step, last):
+                row = row | _validated(model, data, config, step, metrics)
     except UsageError:
         raise
-    except (SeriatimError, OSError) as error:
+    except (SeriatimError, OSError, RuntimeError) as error:
         good = f"the newest good checkpoint is {held}" if held else "no checkpoint was made yet"
-        raise TrainingError(f"stopped after step {step}: {error}; {good}") from error
+        raise TrainingError(f"stopped after step {step}: {_reason(error)}; {good}") from error
     finally:
         if metrics:
             metrics.close()
     if held is None:
         raise TrainingError(f"there is nothing to train: {last} steps")
-    return Trained(held, step, row["loss"], row.get("validation_loss"))
+    return Trained(held, step, row.get("loss"), row.get("validation_loss"))
+
+
+def _begun(
+    config: Recipe, data: Data, among: Processes, expert_parallel: int, held: Path | None
+) -> tuple[Olmoe, AdamW]:
+    """The model and its optimizer in the state that is `held`, or as a run begins, where they are trained."""
+    keep_freed_memory()
+    try:
+        model = new_model(config, data).to(parallel.device())
+        if config.model.routing == "expert_choice":
+            let_experts_choose(model)
+        parallel.shard(model, among, expert_parallel, numbers=_numbers(config))
+        optimizer = _optimizer(model, config)
+        if held:
+            checkpoints.restore(held, model, optimizer)
+    except RuntimeError as error:
+        raise TrainingError(f"the model cannot be made: {_reason(error)}") from error
+    return model, optimizer
+
+
+def _timed_step(
+    model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Processes, step: int
+) -> dict[str, Any]:
+    before = time.perf_counter()
+    row = _step(model, optimizer, config, data, among, step)
+    return row | {"tokens_per_s": row["tokens"] / (time.perf_counter() - before)}
 
 
 def _step(model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Processes, step: int) -> dict[str, Any]:
@@ -120,7 +157,7 @@ def _step(model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Pro
     losses: dict[str, float] = {}
     loads: list[Tensor] = []
     batch = data.batch(step)
-    ids_BT, labels_BT = (torch.from_numpy(each).long() for each in batch)
+    ids_BT, labels_BT = _placed(batch, model)
     count = max(1, config.run.accumulate // among.count)
     parts = list(zip(ids_BT.chunk(count), labels_BT.chunk(count), strict=True))
     learned = int(among.total((labels_BT != IGNORED).sum()))
@@ -135,8 +172,9 @@ def _step(model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Pro
         (sum(terms.values()) / len(parts)).backward()  # type: ignore[union-attr]
         for name, value in terms.items():
             losses[name] = losses.get(name, 0.0) + value.item() / len(parts)
-        counts = [load(logits_NE, model.config.num_experts_per_tok) for logits_NE in router_logits]
-        loads = [a + b for a, b in zip(loads, counts, strict=True)] if loads else counts
+        if config.model.routing == "token_choice":  # experts that choose are loaded evenly, whatever the logits
+            counts = [load(logits_NE, model.config.num_experts_per_tok) for logits_NE in router_logits]
+            loads = [a + b for a, b in zip(loads, counts, strict=True)] if loads else counts
     losses = {name: among.mean(value) for name, value in losses.items()}
     norm = parallel.clip(model.parameters(), config.optimizer.clip)
     if not math.isfinite(norm) or not all(map(math.isfinite, losses.values())):
@@ -150,8 +188,16 @@ def _step(model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Pro
         "learned_tokens": learned,
         **losses,
         "gradient_norm": norm,
-        **_loads([among.total(counts_E) for counts_E in loads]),
+        **(_loads([among.total(counts_E) for counts_E in loads]) if loads else {}),
     }
+
+
+def _validated(model: Olmoe, data: Data, config: Recipe, step: int, metrics: Metrics | None) -> dict[str, float]:
+    """The held-out loss after so many steps, told."""
+    found = {"validation_loss": validation_loss(model, data, config)}
+    if metrics:
+        metrics.write({"step": step, **found})
+    return found
 
 
 @torch.no_grad()
@@ -159,26 +205,27 @@ def validation_loss(model: Olmoe, data: Data, config: Recipe) -> float:
     """The mean cross-entropy of a token of the held-out documents."""
     total, tokens = 0.0, 0
     for batch in data.held_out:
-        ids_BT, labels_BT = (torch.from_numpy(each).long() for each in batch)
+        ids_BT, labels_BT = _placed(batch, model)
         with _precision(config):
             mean, _ = model.cross_entropy(ids_BT, labels_BT)
         if learned := int((labels_BT != IGNORED).sum()):
             total += mean.item() * learned
             tokens += learned
     parallel.let_go(model)
-    if not tokens:
-        raise TrainingError("no document is held out; set data.validation, or run.validate_every to 0")
     return total / tokens
 
 
-def _model(config: Recipe, data: Data) -> Olmoe:
-    torch.manual_seed(config.run.seed)
-    if config.model.start:
-        start = config.folder / config.model.start
-        model = Olmoe(OlmoeConfig.from_file(start / "config.json"))
-        checkpoints.load_weights(model, start)
-        return model
-    return Olmoe(model_config(config.model, data.sequence_length, data.vocabulary, data.eos_id, data.pad_id))
+def _is_validated(config: Recipe, step: int, last: int) -> bool:
+    """Whether the held-out loss is computed after so many steps."""
+    every = config.run.validate_every
+    return bool(every) and (step % every == 0 or step == last)
+
+
+def _placed(batch: Batch, model: Olmoe) -> tuple[Tensor, Tensor]:
+    """A batch where the model is."""
+    place = next(model.parameters()).device
+    ids_BT, labels_BT = (torch.from_numpy(each).to(place, torch.long) for each in batch)
+    return ids_BT, labels_BT
 
 
 def _optimizer(model: Olmoe, config: Recipe) -> AdamW:
@@ -193,16 +240,16 @@ def _optimizer(model: Olmoe, config: Recipe) -> AdamW:
 
 def _precision(config: Recipe) -> AbstractContextManager[Any]:
     """bfloat16 where it is asked for, or the hardware has it; the weights stay in float32."""
-    kind = "cuda" if torch.cuda.is_available() else "cpu"
     numbers = _numbers(config)
-    return torch.autocast(kind, numbers) if numbers else nullcontext()
+    return torch.autocast(parallel.device().type, numbers) if numbers else nullcontext()
 
 
 def _numbers(config: Recipe) -> torch.dtype | None:
     """What products are computed in, where that is not float32."""
     wanted = config.run.precision
     if wanted == "auto":
-        wanted = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
+        on_gpu = parallel.device().type == "cuda"
+        wanted = "bfloat16" if on_gpu and torch.cuda.is_bf16_supported() else "float32"
     return torch.bfloat16 if wanted == "bfloat16" else None
 
 
@@ -217,18 +264,16 @@ def _loads(loads_E: list[Tensor]) -> dict[str, Any]:
     }
 
 
-class _Clock:
-    """Tokens a second, and the line that progress shows."""
+def _tell(progress: Progress, row: dict[str, Any], last: int) -> None:
+    told = f"loss {row['loss']:.3f}, {row['tokens_per_s']:,.0f} tokens/s"
+    if "load_max" in row:
+        told += f", fullest expert {row['load_max']:.1f}x"
+    progress(told, row["step"], last)
 
-    def __init__(self, last: int, progress: Progress | None) -> None:
-        self._last, self._progress = last, progress
-        self._before = time.perf_counter()
 
-    def tick(self, row: dict[str, Any]) -> dict[str, float]:
-        now = time.perf_counter()
-        rate = row["tokens"] / (now - self._before)
-        self._before = now
-        if self._progress:
-            told = f"loss {row['loss']:.3f}, {rate:,.0f} tokens/s, fullest expert {row['load_max']:.1f}x"
-            self._progress(told, row["step"], self._last)
-        return {"tokens_per_s": rate}
+def _reason(error: Exception) -> str:
+    """What an error says, in a line."""
+    said = str(error).partition("\n")[0]
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said:
+        return f"the memory is full ({said}): take a larger run.accumulate, a smaller run.batch_size or model"
+    return said

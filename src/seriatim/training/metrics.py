@@ -1,21 +1,27 @@
-"""What a run tells about itself: a line of JSON a step; TensorBoard and Weights & Biases where they are asked for."""
+"""What a run tells about itself: a line of JSON a step, and one more where it was tested; TensorBoard and Weights &
+Biases where they are asked for."""
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from seriatim.errors import UsageError
+from seriatim.errors import TrainingError, UsageError
 from seriatim.files import write_text
 
 FILE = "metrics.jsonl"
 
 
 class Metrics:
-    """Writes rows of a run's metrics. Rows at or after `step`, which a stopped run left, are taken out first."""
+    """Writes rows of a run's metrics. Rows after `step`, which a stopped run left, are taken out first; `last` is what
+    is told of `step` itself."""
 
     def __init__(self, run: Path, step: int, *, tensorboard: bool = False, wandb: str = "") -> None:
-        self._file: TextIO = _reopened(run / FILE, step)
-        self._tensorboard = _tensorboard(run) if tensorboard else None
+        kept = [row for row in _rows(run / FILE) if row["step"] <= step]
+        write_text(run / FILE, "".join(json.dumps(row) + "\n" for row in kept))
+        self.last: dict[str, Any] = _by_step(kept).get(step, {})
+        self._file: TextIO = (run / FILE).open("a", encoding="utf-8")
+        self._tensorboard = _tensorboard(run, step) if tensorboard else None
         self._wandb = _wandb(run, wandb) if wandb else None
 
     def write(self, row: dict[str, Any]) -> None:
@@ -38,26 +44,36 @@ class Metrics:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The rows of a run, in the order of its steps."""
-    return [json.loads(line) for line in (run / FILE).read_text(encoding="utf-8").splitlines()]
+    """What is told of each step of a run, in their order."""
+    return list(_by_step(_rows(run / FILE)).values())
 
 
-def _reopened(file: Path, step: int) -> TextIO:
-    """`file`, to be appended to, with the whole rows before `step` only."""
-    kept = []
-    if file.exists():
-        text = file.read_text(encoding="utf-8")
-        kept = [line for line in text[: text.rfind("\n") + 1].splitlines() if json.loads(line)["step"] <= step]
-    write_text(file, "".join(f"{line}\n" for line in kept))
-    return file.open("a", encoding="utf-8")
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The whole rows of a file; a kill may have left the beginning of one at its end."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            row["step"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise TrainingError(f"{file}, line {number} is damaged ({error}): remove that line") from error
+        yield row
 
 
-def _tensorboard(run: Path) -> Any:
+def _by_step(rows: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """What all rows of a step tell, by step."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(row["step"], {}).update(row)
+    return found
+
+
+def _tensorboard(run: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError("run.tensorboard needs the package tensorboard: pip install 'seriatim[logs]'") from error
-    return SummaryWriter(str(run / "tensorboard"))
+    return SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
 
 
 def _wandb(run: Path, project: str) -> Any:

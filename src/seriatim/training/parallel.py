@@ -46,6 +46,10 @@ class Processes:
         if self.count > 1:
             dist.barrier()
 
+    def any(self, true: bool) -> bool:
+        """Whether it is true in any process."""
+        return bool(self.total(torch.tensor(int(true))))
+
     def mean(self, value: float) -> float:
         """The mean of a number over all processes."""
         return float(self.total(torch.tensor(value, dtype=torch.float64))) / self.count
@@ -53,8 +57,16 @@ class Processes:
     def total(self, values: Tensor) -> Tensor:
         """The sum of a tensor over all processes."""
         if self.count > 1:
+            values = values.to(device())  # NCCL carries what is on a GPU alone
             dist.all_reduce(values)
         return values
+
+
+def device() -> torch.device:
+    """Where this process trains: the GPU of its number on this machine, the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 @contextmanager
@@ -63,10 +75,9 @@ def processes() -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Processes()
         return
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
-    if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    if device().type == "cuda":
+        torch.cuda.set_device(device())
+    dist.init_process_group("nccl" if device().type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
@@ -89,10 +100,9 @@ def shard(model: Olmoe, among: Processes, expert_parallel: int = 1, *, numbers: 
         )
     if among.count == 1:
         return
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    everyone = init_device_mesh(device, (among.count,))
+    everyone = init_device_mesh(device().type, (among.count,))
     groups = init_device_mesh(
-        device, (among.count // expert_parallel, expert_parallel), mesh_dim_names=("groups", "experts")
+        device().type, (among.count // expert_parallel, expert_parallel), mesh_dim_names=("groups", "experts")
     )
     precision = MixedPrecisionPolicy(param_dtype=numbers, reduce_dtype=torch.float32, cast_forward_inputs=False)
     block: Any
@@ -139,5 +149,6 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def shared_as(tensor: Tensor, like: Tensor) -> Tensor:
-    """This process's part of a whole tensor, shared out as `like` is."""
+    """This process's part of a whole tensor, shared out as `like` is, and where that is."""
+    tensor = tensor.to(like.device)
     return distribute_tensor(tensor, like.device_mesh, like.placements) if isinstance(like, DTensor) else tensor

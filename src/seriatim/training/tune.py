@@ -28,6 +28,7 @@ from seriatim.olmoe.checkpoint import Checkpoint
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.progress import Progress
 from seriatim.training import examples
+from seriatim.training.beginning import FORMAT, alone, kept, settle
 from seriatim.training.metrics import Metrics, read_metrics
 from seriatim.training.tune_config import DpoConfig, LoraSettings, SftConfig
 
@@ -40,7 +41,7 @@ try:
 except ImportError as error:
     raise UsageError(f"tuning needs TRL and PEFT: pip install 'seriatim[tune]' ({error})") from error
 
-FILE, CHECKPOINTS, FORMAT = "tune.json", "checkpoints", 1
+FILE, CHECKPOINTS = "tune.json", "checkpoints"
 EXPERTS = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 SFT_COLUMNS = ("input_ids", "labels")
@@ -135,7 +136,21 @@ def _tune(
     columns = SFT_COLUMNS if kind == "sft" else DPO_COLUMNS
     rows = examples.given(rows, columns, shape.vocab_size)
     held_out = examples.given(validation, columns, shape.vocab_size) if validation else None
-    _begin(run, kind, config, start, rows)
+    with alone(run):
+        _begin(run, kind, config, start, rows)
+        return _tuned(rows, held_out, config, run, steps, progress)
+
+
+def _tuned(
+    rows: Rows,
+    held_out: Rows | None,
+    config: SftConfig | DpoConfig,
+    run: Path,
+    steps: int | None,
+    progress: Progress | None,
+) -> Tuned:
+    start = (config.folder / config.model.start).resolve()
+    shape = Checkpoint(start).config
     held = newest(run)
     if held and steps is not None and steps <= _step(held):
         raise TrainingError(f"{run} is at step {_step(held)} already: --steps must be more, or left out")
@@ -174,28 +189,14 @@ def _begin(run: Path, kind: str, config: SftConfig | DpoConfig, start: Path, row
             digest.update(f"{name} {len(ids)}".encode() + ids.tobytes())
     settings = {name: each for name, each in asdict(config).items() if name in ("lora", "run")}
     state = {"format": FORMAT, "kind": kind, "start": str(start), **settings, "rows_sha256": digest.hexdigest()}
-    state = json.loads(json.dumps(state))
-    file = run / FILE
-    if file.exists():
-        before = read(run)
-        changed = sorted(name for name in state if before.get(name) != state[name])
-        if changed:
-            raise TrainingError(f"{run} was begun with another {', '.join(changed)}: name a new folder with --run")
-        return
-    run.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{FILE}.new")
-    new.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-    new.replace(file)
+    settle(run / FILE, state)
 
 
 def read(run: Path) -> dict[str, Any]:
     """What the run began with. Raises `TrainingError` for a folder that is none of a run."""
-    try:
-        state: dict[str, Any] = json.loads((run / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{run} is no run of seriatim train sft or dpo: {error}") from error
-    if state.get("format") != FORMAT:
-        raise TrainingError(f"{run} was made by another version of Seriatim; begin a new run")
+    state = kept(run / FILE)
+    if state is None:
+        raise TrainingError(f"{run} is no run of seriatim train sft or dpo")
     return state
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seriatim.errors import UsageError
-from seriatim.training.config import Precision, at_least, divides
+from seriatim.training.config import LARGEST_SEED, Precision, at_least, divides, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +121,7 @@ def _check(data: ExampleSettings, lora: LoraSettings | None, run: SftRun) -> Non
         ("run.keep", run.keep, 1),
         ("run.validate_every", run.validate_every, 0),
     )
+    within(("run.seed", run.seed, 0, LARGEST_SEED))
     divides(run.accumulate, run.batch_size)
     if run.warmup_share >= 1:
         raise UsageError(f"run.warmup_share = {run.warmup_share} must be less than 1")

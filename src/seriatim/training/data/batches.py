@@ -34,6 +34,10 @@ class Data(Protocol):
     @property
     def held_out(self) -> tuple[Batch, ...]: ...
     @property
+    def digest(self) -> str:
+        """What tells these data from others; "" where a run's settings do."""
+
+    @property
     def tokenizer(self) -> Path: ...
     @property
     def vocabulary(self) -> int: ...

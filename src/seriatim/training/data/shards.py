@@ -68,6 +68,12 @@ class Shards:
         """Where the documents of each of those files end: document n of a file is `ids[ends[n - 1] : ends[n]]`."""
         return [np.memmap(self.folder / shard.ends_file, dtype=_ENDS, mode="r") for shard in self._of(split)]
 
+    @property
+    def digest(self) -> str:
+        """What tells these data from others: the SHA-256 of what the manifest says of their files."""
+        told = json.dumps([self.vocabulary, *(asdict(shard) for shard in self.shards)])
+        return hashlib.sha256(told.encode()).hexdigest()
+
     def _of(self, split: Split) -> list[Shard]:
         return [shard for shard in self.shards if shard.split == split and shard.tokens]
 

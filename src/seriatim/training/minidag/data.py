@@ -41,6 +41,7 @@ class ArmData:
     vocabulary: int = len(TOKENS)
     eos_id: int = 0
     pad_id: int | None = 1
+    digest: str = ""
     _cached: dict[int, list[Batch]] = field(default_factory=dict, compare=False)
 
     @property

@@ -18,7 +18,7 @@ from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.progress import Progress
 from seriatim.training import loop
-from seriatim.training.config import ScheduleSettings
+from seriatim.training.config import ModelSettings, ScheduleSettings
 from seriatim.training.data.batches import Batch
 from seriatim.training.loop import Trained
 from seriatim.training.minidag.config import MiniDagConfig, MiniDagSettings
@@ -26,7 +26,6 @@ from seriatim.training.minidag.data import ArmData, buckets, padded
 from seriatim.training.minidag.evaluate import solve, trained_model
 from seriatim.training.minidag.task import Problem, problems
 from seriatim.training.minidag.train import arm_data
-from seriatim.training.parallel import Processes
 from seriatim.training.reflection.attempts import Attempt, Task, attempt
 from seriatim.training.reflection.mining import mined
 from seriatim.training.reflection.segments import Example, encode_all, read_examples, write_examples
@@ -78,7 +77,7 @@ def go_on(
     mines nothing. A run that was stopped goes on. Raises `TrainingError` where the model makes no mistake."""
     going = replace(
         config,
-        model=replace(config.model, start=str(checkpoint.resolve())),
+        model=ModelSettings(start=str(checkpoint.resolve()), routing=config.model.routing),
         minidag=replace(config.minidag, practice_steps=0),
         schedule=ScheduleSettings(steps=settings.steps),
         optimizer=replace(config.optimizer, learning_rate=settings.learning_rate),
@@ -86,7 +85,7 @@ def go_on(
     data = arm_data(going, run)
     if not control:
         data = MixedData(**{**vars(data), "mined": _mined(data, checkpoint, run, settings)})
-    return loop.train(going, data, run, Processes(), progress=progress)
+    return loop.train(going, data, run, progress=progress)
 
 
 def mine(

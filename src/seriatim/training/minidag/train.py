@@ -10,7 +10,6 @@ from seriatim.training.loop import Trained
 from seriatim.training.minidag.config import MiniDagConfig
 from seriatim.training.minidag.data import ArmData
 from seriatim.training.minidag.vocabulary import tokenizer
-from seriatim.training.parallel import Processes
 
 
 def train(config: MiniDagConfig, run: Path, *, steps: int | None = None, progress: Progress | None = None) -> Trained:
@@ -18,7 +17,7 @@ def train(config: MiniDagConfig, run: Path, *, steps: int | None = None, progres
 
     `run/last` is a checkpoint with the task's tokenizer, which `seriatim model generate` takes.
     """
-    return loop.train(config, arm_data(config, run), run, Processes(), steps=steps, progress=progress)
+    return loop.train(config, arm_data(config, run), run, steps=steps, progress=progress)
 
 
 def arm_data(config: MiniDagConfig, run: Path) -> ArmData:

@@ -1,0 +1,144 @@
+"""What a run begins with, and goes on with alone: its folder to itself, the settings that are kept there, its model.
+
+RUN/settings.json    the settings, and what tells the data from others
+RUN/training.lock    held by the process that trains
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seriatim.errors import SeriatimError, TrainingError, UsageError
+from seriatim.files import claimed, write_json
+from seriatim.olmoe.config import OlmoeConfig
+from seriatim.olmoe.model import Olmoe
+from seriatim.olmoe.tokenizer import TOKENIZER_FILE, from_file
+from seriatim.training import checkpoints
+from seriatim.training.config import Recipe, ScheduleSettings, model_config
+from seriatim.training.data.batches import IGNORED, Data
+from seriatim.training.schedule import learning_rate
+
+SETTINGS, LOCK, FORMAT = "settings.json", "training.lock", 1
+
+_TABLES = ("model", "data", "minidag", "schedule", "optimizer", "loss", "run")
+# Where the data are, and what is kept, told and tested along the way, may change: the weights are the same.
+_FREE = ("data.shards", *(f"run.{name}" for name in ("save_every", "keep", "validate_every", "tensorboard", "wandb")))
+
+_DIGESTS = ("data_sha256", "rows_sha256")
+
+
+@contextmanager
+def alone(run: Path, first: bool = True) -> Iterator[None]:
+    """Hold the folder `run`, which is made, while the block runs; of several processes the `first` one does it.
+
+    Raises `UsageError` where others are at work there, `SeriatimError` where it cannot be written.
+    """
+    if not first:
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            free = stack.enter_context(claimed(run / LOCK))
+        except OSError as error:
+            raise SeriatimError(f"the run's folder {run} cannot be written: {error.strerror}") from error
+        if not free:
+            raise UsageError(f"another process trains in {run}: wait for it, or name another folder with --run")
+        yield
+
+
+def settle(file: Path, state: Mapping[str, Any], free: Collection[str] = ()) -> None:
+    """Write down in `file` what a run begins with, or compare it with what it began with. Names in tables are written
+    table.name; those that are `free` may be others, and are then written down anew.
+
+    Raises `UsageError` that names what differs.
+    """
+    now = json.loads(json.dumps(state))
+    before = kept(file)
+    if before is not None:
+        old, new = _flat(before), _flat(now)
+        names = [name for name in {**new, **old} if name not in free and old.get(name) != new.get(name)]
+        if names:
+            told = [f"{name} was {old.get(name)!r}, not {new.get(name)!r}" for name in names if name not in _DIGESTS]
+            told += ["the data are others" for name in names if name in _DIGESTS]
+            raise UsageError(f"{file.parent} was begun otherwise: {'; '.join(told)}. Name a new folder with --run")
+    if now != before:
+        write_json(file, now)
+
+
+def kept(file: Path) -> dict[str, Any] | None:
+    """What `settle` wrote down in `file`; None where there is no such file. Raises `TrainingError` for one that cannot
+    be read."""
+    try:
+        held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"what {file.parent} began with cannot be read from {file}: {error}") from error
+    if held.get("format") != FORMAT:
+        raise TrainingError(f"{file.parent} was made by another version of Seriatim; begin a new run")
+    return held
+
+
+def settle_recipe(run: Path, config: Recipe, data: Data, done: int) -> None:
+    """Write down, or compare, the settings of a run of which `done` steps are made. The schedule may change as far as
+    the rates of those steps are the same. Raises `UsageError` that names what differs."""
+    tables = {name: each for name, each in asdict(config).items() if name in _TABLES}
+    before = kept(run / SETTINGS)
+    free = set(_FREE)
+    if before is not None:
+        began, highest = ScheduleSettings(**before["schedule"]), config.optimizer.learning_rate
+        if all(
+            learning_rate(began, step, highest) == learning_rate(config.schedule, step, highest) for step in range(done)
+        ):
+            free |= {f"schedule.{name}" for name in before["schedule"]}
+    settle(run / SETTINGS, {"format": FORMAT, **tables, "data_sha256": data.digest}, free)
+
+
+def new_model(config: Recipe, data: Data) -> Olmoe:
+    """The model that a run begins with: that of `model.start`, or one with random weights. Raises `UsageError` where it
+    does not fit the data."""
+    torch.manual_seed(config.run.seed)
+    if config.model.start:
+        start = config.folder / config.model.start
+        shape = OlmoeConfig.from_file(start / "config.json")
+        _check_start(start, shape, data)
+        model = Olmoe(shape)
+        checkpoints.load_weights(model, start)
+        return model
+    if 0 < config.model.vocab_size < data.vocabulary:
+        raise UsageError(
+            f"model.vocab_size = {config.model.vocab_size} must be at least {data.vocabulary}, as many ids as the "
+            "data's tokenizer has; leave it out to take those"
+        )
+    return Olmoe(model_config(config.model, data.sequence_length, data.vocabulary, data.eos_id, data.pad_id))
+
+
+def check_held_out(config: Recipe, data: Data) -> None:
+    """Raises `UsageError` where a held-out loss is asked for and nothing is held out."""
+    if config.run.validate_every and not any((batch.labels_BT != IGNORED).any() for batch in data.held_out):
+        raise UsageError("no whole sequence is held out: set data.validation, or run.validate_every to 0")
+
+
+def _check_start(start: Path, shape: OlmoeConfig, data: Data) -> None:
+    own = start / TOKENIZER_FILE
+    others = own.exists() and from_file(own).get_vocab() != from_file(data.tokenizer / TOKENIZER_FILE).get_vocab()
+    if others or data.vocabulary > shape.vocab_size:
+        raise UsageError(f"the data were made with another tokenizer than that of {start}: make them with that one")
+    if data.sequence_length > shape.max_position_embeddings:
+        raise UsageError(
+            f"data.sequence_length = {data.sequence_length} must be at most {shape.max_position_embeddings}, the "
+            f"context of the model in {start}"
+        )
+
+
+def _flat(values: Mapping[str, Any], table: str = "") -> dict[str, Any]:
+    """Values by name, those in a table as table.name."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{table}{name}.") if isinstance(value, dict) else {f"{table}{name}": value}
+    return found
