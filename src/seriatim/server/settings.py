@@ -7,9 +7,9 @@ from pathlib import Path
 
 from seriatim.errors import UsageError
 from seriatim.home import home
-from seriatim.models.download import Progress
 from seriatim.models.generator import Generator
 from seriatim.models.opening import open_generator
+from seriatim.progress import Progress
 
 MIB = 1 << 20
 DEFAULT_PORT = 8765

@@ -301,7 +301,7 @@ def _padding_tokenizer(start: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _dataset(rows: Sequence[examples.Row]) -> Any:
+def _dataset(rows: Rows) -> Any:
     return datasets.Dataset.from_dict({name: [row[name] for row in rows] for name in rows[0]})
 
 
