@@ -66,10 +66,10 @@ def test_stitched_documents_are_long_and_whole(tmp_path: Path) -> None:
     [
         ("{", "line 1: not JSON"),
         ("[1]", "line 1: a JSON object was expected"),
-        ('{"input": "x"}', "line 1: not a row of leval data ('instructions' is missing)"),
+        ('{"input": "x"}', "line 1: not a row of L-Eval's form ('instructions' is missing)"),
         (
             json.dumps(LEVAL[0] | {"outputs": ["one"]}),
-            "line 1: not a row of leval data (3 instructions, but 1 outputs)",
+            "line 1: not a row of L-Eval's form (3 instructions, but 1 outputs)",
         ),
         (json.dumps(LEVAL[0] | {"input": 3}), "input must be text, not 3"),
         (json.dumps(LEVAL[0] | {"instructions": "Who?"}), "instructions must be a list of texts, not 'Who?'"),
@@ -104,7 +104,7 @@ def test_a_wrong_answer_is_named_before_anything_is_asked(
     file = write_rows(tmp_path / "a.jsonl", [INFINITEBENCH[0] | row])
     with pytest.raises(SeriatimError) as caught:
         read_dataset(find_task(name), file)
-    assert f"line 1: not a row of infinitebench data ({told})" in str(caught.value)
+    assert f"line 1: not a row of ∞Bench's form ({told})" in str(caught.value)
 
 
 def test_questions_need_ids_of_their_own(tmp_path: Path) -> None:
@@ -128,3 +128,22 @@ def test_every_leval_task_scores_its_own_answers_full(name: str) -> None:
     task = find_task(name)
     for question in read_dataset(task, SHARED / "leval").questions:
         assert task.score(question.references[0], question.references) == 1
+
+
+def test_another_kind_of_file_is_not_asked(tmp_path: Path) -> None:
+    """F1 against a letter, or a letter against a phrase, would be a score of nothing."""
+    row = {"input": "Text.", "instructions": ["Who?"], "outputs": ["Ann"], "evaluation": "f1"}
+    file = tmp_path / "data.jsonl"
+    file.write_text(json.dumps(row))
+    with pytest.raises(UsageError, match=r"holds no question that quality can score \(by accuracy\)"):
+        read_dataset(find_task("quality"), file)
+    file.write_text(json.dumps(row | {"evaluation": "exam"}))
+    with pytest.raises(UsageError, match="holds no question that natural_question can score"):
+        read_dataset(find_task("natural_question"), file)
+
+
+def test_an_empty_document_is_said_before_anything_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "data.jsonl"
+    file.write_text(json.dumps({"context": " ", "input": "Who?", "answer": "Ann"}))
+    with pytest.raises(SeriatimError, match=r"line 1: .*context is empty"):
+        read_dataset(find_task("en_qa"), file)

@@ -227,12 +227,16 @@ def _show_summary(run: "Run") -> None:
     if any("format_failure" in row for row in run.rows):
         _show_problems(run)
         return
-    print(f"{'tokens':>8} {'n':>5} {'score':>7} {'95%':>13} {'strict':>7} {'coverage':>9} {'prompt':>7} {'seconds':>8}")
+    print(
+        f"{'tokens':>8} {'n':>5} {'score':>7} {'95%':>13} {'strict':>7} {'coverage':>12} {'prompt':>7} {'seconds':>8}"
+    )
     for line in summary(run)["budgets"]:
         score, strict, coverage = (_figure(line[name]) for name in ("score", "strict_score", "coverage"))
+        if line["coverage"] is not None:  # of the questions whose answer stands in the document
+            coverage += f" ({line['coverage_n']})"
         low, high = (_figure(each) for each in line["interval_95"] or (None, None))
         print(
-            f"{line['tokens']:>8,} {line['n']:>5} {score:>7} {low + '–' + high:>13} {strict:>7} {coverage:>9} "
+            f"{line['tokens']:>8,} {line['n']:>5} {score:>7} {low + '–' + high:>13} {strict:>7} {coverage:>12} "
             f"{_figure(line['prompt_tokens'], 0):>7} {_figure(line['seconds'], 2):>8}"
         )
     print(f"\n{run.path}")

@@ -13,6 +13,8 @@ from seriatim.errors import SeriatimError, UsageError
 from seriatim.evaluation.choices import LETTERS
 from seriatim.evaluation.tasks import Question, Task
 
+FORMS = {"infinitebench": "∞Bench", "leval": "L-Eval"}
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -71,12 +73,12 @@ def read_dataset(task: Task, path: Path) -> Dataset:
             name, text, found = rows(task, number, row, documents)
         except (KeyError, TypeError, ValueError) as error:
             raise SeriatimError(
-                f"{file}, line {number + 1}: not a row of {task.form} data ({reason(error)})"
+                f"{file}, line {number + 1}: not a row of {FORMS[task.form]}'s form ({reason(error)})"
             ) from error
         documents[name] = text
         questions += found
     if not questions:
-        raise UsageError(f"{file} holds no question that {task.name} can score")
+        raise UsageError(f"{file} holds no question that {task.name} can score (by {task.metric})")
     distinct([question.id for question in questions], file)
     return Dataset(documents, tuple(questions), hashlib.sha256(data).hexdigest())
 
@@ -143,7 +145,7 @@ def _infinitebench(
     task: Task, number: int, row: dict[str, Any], held: dict[str, str]
 ) -> tuple[str, str, list[Question]]:
     """A row holds one question and its whole book; the same book comes again with each of its questions."""
-    text = text_of(row, "context")
+    text = _document(row, "context")
     name = f"{task.name}/{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     options = tuple(texts_of(row, "options")) if task.metric == "accuracy" else ()
     if len(options) > len(LETTERS):
@@ -160,10 +162,18 @@ def _leval(task: Task, number: int, row: dict[str, Any], _held: dict[str, str]) 
     asked, outputs = texts_of(row, "instructions"), texts_of(row, "outputs")
     if len(asked) != len(outputs):
         raise ValueError(f"{len(asked)} instructions, but {len(outputs)} outputs")
-    scorable = row.get("evaluation", "exam" if task.metric == "accuracy" else "f1") in ("exam", "f1")
+    kind = "exam" if task.metric == "accuracy" else "f1"
+    scorable = row.get("evaluation", kind) == kind
     questions = [
         Question(f"{name}/{place}", name, text, (gold,))
         for place, (text, gold) in enumerate(zip(asked, outputs, strict=True))
         if scorable
     ]
-    return name, text_of(row, "input"), questions
+    return name, _document(row, "input"), questions
+
+
+def _document(row: dict[str, Any], name: str) -> str:
+    text = text_of(row, name)
+    if not text.strip():
+        raise ValueError(f"{name} is empty: there is nothing to read")
+    return text

@@ -111,6 +111,8 @@ def _finish(axes: "Axes", runs: Sequence[Run], label: str) -> None:
     budgets = sorted({tokens for run in runs if run.settings["order"] not in _LEVEL for tokens in run.budgets})
     if len(budgets) > 1:
         axes.set_xscale("log")
+    elif budgets:  # so that runs beside each other do not look like other budgets
+        axes.set_xlim(0.7 * budgets[0], 1.4 * budgets[0])
     axes.set_xticks(budgets, [f"{tokens:,}" for tokens in budgets])
     axes.minorticks_off()
     generated = any("format_failure" in row for run in runs for row in run.rows)

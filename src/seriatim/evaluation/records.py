@@ -55,10 +55,10 @@ def read_run(path: Path) -> Run:
     where it is damaged."""
     settings = _settings(path)
     if settings is None:
-        raise UsageError(f"there is no run in {path}: make one with seriatim eval run --run {path}")
+        raise UsageError(f"there is no run in {path}: make one with seriatim eval run --task TASK --run {path}")
     rows = tuple(_rows(_bytes(path / ROWS) or b"", path))
     if not rows:
-        raise UsageError(f"the run in {path} has no answers yet; go on with it: seriatim eval run --run {path}")
+        raise UsageError(f"the run in {path} has no answers yet; go on with it by the command that began it")
     return Run(path, settings, rows)
 
 

@@ -70,7 +70,7 @@ def run(
     fails; what was asked until then is kept.
     """
     if reader is None and plan.arm in ("full", "closed"):
-        raise UsageError(f"without a reader there is nothing to judge in the arm {plan.arm}; name one with --reader")
+        raise UsageError(f"without a reader there is nothing to judge in the order {plan.arm}; name one with --reader")
     if reader is None and plan.task.metric == "accuracy":  # the letter of a choice is no evidence to look for
         raise UsageError(f"without a reader there is nothing to judge in {plan.task.name}; name one with --reader")
     if plan.stitch_words:  # before the limit: a larger one must ask the same questions over the same documents
