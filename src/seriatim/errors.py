@@ -9,6 +9,10 @@ class UsageError(SeriatimError):
     """The request itself was wrong (an unknown name, a value out of range); exit status 2."""
 
 
+class Interrupted(Exception):
+    """The person stopped a command, and can go on with it; the message says how. Exit status 130."""
+
+
 class DocumentError(SeriatimError):
     """A document that cannot be read or parsed."""
 

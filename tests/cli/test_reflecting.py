@@ -71,6 +71,9 @@ def test_a_model_is_taught_from_nothing_and_asked(folder: Path) -> None:
     told = json.loads(taught.stdout)
     assert told["step"] == 12
     assert told["example"].count("?") == 1
+    assert json.loads((folder / "run" / "command.json").read_text())["options"] == {"problems": 2}
+    again = seriatim("train", "resume", "run", "--json", folder=folder)
+    assert json.loads(again.stdout) == told
     asked = seriatim("model", "generate", told["example"], "--model", "run/last", "--max-tokens", "5", folder=folder)
     assert asked.returncode == 0, asked.stderr
 

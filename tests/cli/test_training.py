@@ -1,11 +1,14 @@
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training.examples import Turn
-from tests.cli.terminal import seriatim
+from tests.cli.terminal import SERIATIM, seriatim
 from tests.olmoe.tiny import checkpoint
 from tests.training.test_loop import SETTINGS
 
@@ -42,6 +45,43 @@ def test_a_run_is_resumed_by_its_folder(folder: Path) -> None:
     assert (gone.returncode, none.returncode) == (2, 2)
     assert "run.toml, which is gone: go on with seriatim train pretrain CONFIG.toml --run run" in gone.stderr
     assert "holds no run" in none.stderr
+
+
+def test_other_settings_are_refused_and_not_remembered(folder: Path) -> None:
+    assert seriatim("train", "pretrain", "run.toml", "--run", "run", "--steps", "2", folder=folder).returncode == 0
+    (folder / "other.toml").write_text((folder / "run.toml").read_text().replace("learning_rate = 1e-2", "beta1 = 0.8"))
+    other = seriatim("train", "pretrain", "other.toml", "--run", "run", folder=folder)
+    assert (other.returncode, other.stderr.count("\n")) == (2, 1)
+    assert "optimizer.learning_rate was 0.01, not 0.0004; optimizer.beta1 was 0.9, not 0.8" in other.stderr
+    for _ in range(2):  # the second time there is nothing left to do
+        done = seriatim("train", "resume", "run", "--steps", "4", "--json", folder=folder)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout, parse_constant=pytest.fail)["loss"] > 0
+
+
+def test_a_run_is_resumed_with_its_options(folder: Path) -> None:
+    """Two processes would share the experts; the one that resumes it says that it cannot alone."""
+    from seriatim.cli.resuming import remembered
+
+    with remembered(folder / "run", "pretrain", folder / "run.toml", expert_parallel=2):
+        pass
+    done = seriatim("train", "resume", "run", folder=folder)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--expert-parallel 2 must divide the 1 processes" in done.stderr
+
+
+def test_who_stops_a_run_is_told_how_to_go_on(folder: Path) -> None:
+    (folder / "run.toml").write_text((folder / "run.toml").read_text().replace("steps = 20", "steps = 100000"))
+    process = subprocess.Popen(
+        [*SERIATIM, "train", "pretrain", "run.toml", "--run", "run"], cwd=folder, stderr=subprocess.PIPE
+    )
+    while process.poll() is None and not (folder / "run" / "last").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130
+    assert told.endswith("seriatim: stopped; go on with: seriatim train resume run\n")
+    assert "Traceback" not in told
 
 
 def test_texts_become_shards(folder: Path) -> None:

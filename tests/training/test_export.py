@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seriatim import olmoe
-from seriatim.errors import TrainingError
+from seriatim.errors import ModelError, TrainingError
 from seriatim.olmoe.tokenizer import CHAT_TEMPLATE, Tokenizer
 from seriatim.training.export import export
 from tests.olmoe.conftest import one_thread  # noqa: F401
@@ -76,6 +76,15 @@ def test_nothing_is_written_over_or_made_of_nothing(run: Path, tmp_path: Path) -
     (run / "last").unlink()
     with pytest.raises(TrainingError, match="holds no checkpoint"):
         export(run, tmp_path / "model")
+
+
+def test_where_no_gguf_file_can_be_made_no_folder_is_left(run: Path, tmp_path: Path) -> None:
+    config = run / "last" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"clip_qkv": 8.0}))
+    with pytest.raises(ModelError, match="clip_qkv"):
+        export(run, tmp_path / "model", gguf=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert export(run, tmp_path / "model") == [tmp_path / "model"]
 
 
 def test_a_run_that_has_kept_nothing_yet(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Routing statistics of checkpoints, from the command a person types to what transformers' own routers choose."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -79,5 +80,27 @@ def test_the_command_writes_json_and_plots(trained: Path, tmp_path: Path) -> Non
     told = json.loads(done.stdout)
     assert told["domains"] == ["log", "fiction"]
     assert json.loads((tmp_path / "out" / "routing.json").read_text()) == told
+    assert (tmp_path / "out" / "routing-load.svg").exists()
     twice = seriatim("train", "routing", str(trained / "last"), str(tmp_path / "log.txt"), str(tmp_path / "log.txt"))
     assert (twice.returncode, twice.stderr.count("\n")) == (2, 1)
+
+
+def test_without_matplotlib_the_study_is_kept(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'without'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "matplotlib.py").write_text("raise ImportError('none here')")
+    (tmp_path / "log.txt").write_text(TEXTS["log"])
+    done = seriatim(
+        "train", "routing", str(trained / "last"), str(tmp_path / "log.txt"), "--tokens", "200",
+        "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "plots need matplotlib" in done.stderr
+    assert "routing.json is written" in done.stderr
+    assert json.loads((tmp_path / "out" / "routing.json").read_text())["domains"] == ["log"]
+    (tmp_path / "taken").write_text("")
+    taken = seriatim(
+        "train", "routing", str(trained / "last"), str(tmp_path / "log.txt"), "--out", str(tmp_path / "taken")
+    )
+    assert (taken.returncode, taken.stderr.count("\n")) == (1, 1)
+    assert "taken cannot be written" in taken.stderr

@@ -5,7 +5,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, TextIO
 
-from seriatim.errors import SeriatimError, UsageError
+from seriatim.errors import Interrupted, SeriatimError, UsageError
 
 if TYPE_CHECKING:
     from typer.exceptions import TyperException
@@ -19,6 +19,7 @@ def main() -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a locale that lacks a character is no reason to fail
     warnings.showwarning = _tell
+    hint = "what came into the library or was downloaded until now is kept"
     try:
         status = _run()
         sys.stdout.flush()
@@ -27,9 +28,11 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except Interrupted as stopped:
+        status, hint = INTERRUPTED, str(stopped)
     if status == INTERRUPTED:
         print(file=sys.stderr)  # the terminal has written ^C on whatever line it was
-        _say("stopped; what came into the library or was downloaded until now is kept")
+        _say(f"stopped; {hint}")
     return status
 
 
@@ -50,7 +53,7 @@ def _run() -> int:
         return _misused(error)
     except Abort:
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, Interrupted):
         raise
     except Exception as error:
         if os.environ.get("SERIATIM_DEBUG"):

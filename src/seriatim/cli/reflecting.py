@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seriatim.cli.resuming import remember
+from seriatim.cli.resuming import remembered, told_loss
 from seriatim.cli.scope import JsonOption
 from seriatim.cli.tuning import ConfigArgument, RunOption, StepsOption, tune_on
 
@@ -120,18 +120,17 @@ def _minidag(settings: "MiniDagConfig", config: Path, run: Path, steps: int | No
     from seriatim.cli.progress import progress_bar
     from seriatim.models.olmoe import start_torch
 
-    remember(run, "reflect", config)
     start_torch()
     from seriatim.training.minidag.study import report
     from seriatim.training.minidag.train import train
 
-    with progress_bar("Training") as update:
+    with remembered(run, "reflect", config, problems=problems), progress_bar("Training") as update:
         trained = train(settings, run, steps=steps, progress=update)
     found = report(trained.checkpoint, settings.minidag.modulus, problems)
     if json:
         print_json({"checkpoint": str(trained.checkpoint), "step": trained.step, "loss": trained.loss, **asdict(found)})
         return
-    print(f"step {trained.step:,}, loss {trained.loss:.4f}: {run / 'last'}")
+    print(f"step {trained.step:,}{told_loss(trained.loss)}: {run / 'last'}")
     print(f"accuracy {found.accuracy:.1f}%, with reflection banned {found.banned:.1f}%")
     print(f"after a wrong step put into its mouth it reflects with p {found.p_reflect_wrong:.2f}, "
           f"after a right one {found.p_reflect_right:.2f}, and recovers {found.recovery:.1f}%")  # fmt: skip

@@ -1,7 +1,8 @@
 """`seriatim train resume`: go on with a run by its folder alone."""
 
 import json as json_format
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +13,36 @@ from seriatim.cli.scope import JsonOption
 _FILE = "command.json"
 
 
-def remember(run: Path, command: str, config: Path) -> None:
-    """Note in the run's folder which command made it, from which settings."""
-    from seriatim.errors import SeriatimError
+@contextmanager
+def remembered(run: Path, command: str, config: Path, **options: int) -> Iterator[None]:
+    """Note in the run's folder which command is at it, from which settings and with which options, for `resume`.
 
+    Where the block refuses them, what was noted before stays; where it is interrupted, the way to go on is told.
+    """
+    from seriatim.errors import Interrupted, SeriatimError, UsageError
+    from seriatim.files import write_json, write_text
+
+    file = run / _FILE
     try:
-        run.mkdir(parents=True, exist_ok=True)
-        noted = {"command": command, "config": str(config.resolve())}
-        (run / _FILE).write_text(json_format.dumps(noted) + "\n", encoding="utf-8")
+        before = file.read_text(encoding="utf-8") if file.exists() else None
+        write_json(file, {"command": command, "config": str(config.resolve()), "options": options})
     except OSError as error:
         raise SeriatimError(f"the run's folder {run} cannot be written: {error.strerror}") from error
+    try:
+        yield
+    except UsageError:
+        if before is None:
+            file.unlink(missing_ok=True)
+        else:
+            write_text(file, before)
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted(f"go on with: seriatim train resume {run}") from None
+
+
+def told_loss(loss: float | None) -> str:
+    """The loss that a run ended with, as the line about its end goes on; nothing where it was not kept."""
+    return "" if loss is None else f", loss {loss:.4f}"
 
 
 def resume(
@@ -40,7 +61,7 @@ def resume(
     commands: dict[str, Callable[..., None]] = {"pretrain": pretrain, "sft": sft, "dpo": dpo, "reflect": reflect}
     try:
         noted = json_format.loads((run / _FILE).read_text(encoding="utf-8"))
-        command, config = commands[noted["command"]], Path(noted["config"])
+        command, config, options = commands[noted["command"]], Path(noted["config"]), noted["options"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{run} holds no run: begin one with seriatim train pretrain CONFIG.toml --run {run}"
@@ -50,4 +71,4 @@ def resume(
             f"the settings of this run stood in {config}, which is gone: "
             f"go on with seriatim train {noted['command']} CONFIG.toml --run {run}"
         )
-    command(config, run, steps=steps, json=json)
+    command(config, run, steps=steps, json=json, **options)

@@ -1,7 +1,7 @@
 """`seriatim train plan` and `routing`: what a run would take, and how a model uses its experts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -70,6 +70,8 @@ def routing(
 
     from seriatim.cli.printing import print_json
     from seriatim.cli.progress import progress_bar
+    from seriatim.errors import SeriatimError
+    from seriatim.files import write_text
     from seriatim.models.olmoe import start_torch
     from seriatim.models.opening import reader_path
 
@@ -77,16 +79,32 @@ def routing(
     start_torch()
     from seriatim.training import routing_plots, routing_study
 
-    with progress_bar("Routing") as update:
-        found = routing_study.study(
-            reader_path(checkpoint, fetch=False), domains, tokens=tokens, against=against, progress=update
-        )
-    if out is not None:
-        routing_plots.draw(found, out)
-        (out / "routing.json").write_text(dumps(found) + "\n", encoding="utf-8")
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)  # before the work, which would be lost
+        with progress_bar("Routing") as update:
+            found = routing_study.study(
+                reader_path(checkpoint, fetch=False), domains, tokens=tokens, against=against, progress=update
+            )
+        if out is not None:
+            write_text(out / "routing.json", dumps(found) + "\n")
+    except OSError as error:
+        raise SeriatimError(f"{out} cannot be written: {error.strerror}") from error
     if json:
         print_json(found)
+    else:
+        _print_routing(found)
+    if out is None:
         return
+    try:
+        routing_plots.draw(found, out)
+    except SeriatimError as error:
+        raise type(error)(f"{error}; {out / 'routing.json'} is written") from error
+    if not json:
+        print(f"{out} holds the plots and routing.json")
+
+
+def _print_routing(found: dict[str, Any]) -> None:
     saturation = found.get("saturation", [])
     even = 1 / found["experts"]
     print("layer  fullest expert  idle  token decides its expert" + ("  saturation" if saturation else ""))
@@ -95,8 +113,6 @@ def routing(
         line = f"{layer + 1:>5}  {max(shares) / even:>13.2f}x  {sum(share == 0 for share in shares):>4}"
         line += f"  {'too few tokens' if decided is None else f'{decided:.0%}':>24}"
         print(line + (f"  {saturation[layer]:>10.0%}" if saturation else ""))
-    if out is not None:
-        print(f"{out} holds the plots and routing.json")
 
 
 def _domains(texts: list[str]) -> dict[str, str]:

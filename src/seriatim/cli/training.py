@@ -1,13 +1,14 @@
 """`seriatim train`: data, pretraining, tuning, models of runs."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from seriatim.cli.reflecting import mine, reflect, show
-from seriatim.cli.resuming import remember, resume
+from seriatim.cli.resuming import remembered, resume, told_loss
 from seriatim.cli.scope import JsonOption
 from seriatim.cli.studying import plan, routing
 from seriatim.cli.tuning import ConfigArgument, RunOption, StepsOption, dpo, export, sft
@@ -102,12 +103,11 @@ def pretrain(
 
     settings = read_config(config)
     first = os.environ.get("RANK", "0") == "0"  # of several processes the first one speaks
-    if first:
-        remember(run, "pretrain", config)
+    noted = remembered(run, "pretrain", config, expert_parallel=expert_parallel) if first else nullcontext()
     start_torch()
     from seriatim.training import loop
 
-    with progress_bar("Training") as update:
+    with noted, progress_bar("Training") as update:
         trained = loop.pretrain(settings, run, steps=steps, expert_parallel=expert_parallel, progress=update)
     if not first:
         return
@@ -119,7 +119,7 @@ def pretrain(
             }
         )  # fmt: skip
     else:
-        print(f"step {trained.step:,}, loss {trained.loss:.4f}: {run / 'last'}")
+        print(f"step {trained.step:,}{told_loss(trained.loss)}: {run / 'last'}")
 
 
 for command in (resume, sft, dpo, export, show, mine, reflect, plan, routing):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from seriatim.cli.resuming import remember
+from seriatim.cli.resuming import remembered
 from seriatim.cli.scope import JsonOption
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def tune_on(
             )
     rows = found["train"].rows
     held_out = found["validation"].rows if "validation" in found else None
-    remember(run, *begun_by)
-    with progress_bar("Tuning") as update:
+    with remembered(run, *begun_by), progress_bar("Tuning") as update:
         if isinstance(settings, SftConfig):
             tuned = tune.sft(rows, settings, run, validation=held_out, steps=steps, progress=update)
         else:

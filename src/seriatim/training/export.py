@@ -11,6 +11,7 @@ from seriatim.olmoe.checkpoint import EMBEDDING, Checkpoint, Source
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.convert import to_gguf
 from seriatim.olmoe.gguf import GgufKind
+from seriatim.olmoe.output import written_whole
 from seriatim.olmoe.saving import Progress, companions, write_checkpoint
 from seriatim.olmoe.tokenizer import CHAT_TEMPLATE, Tokenizer
 
@@ -52,21 +53,23 @@ def export(
     `gguf` as a file for llama.cpp beside it: `out` with the suffix .gguf. Returns what was written.
 
     The tokenizer's files are those of the start; where it has no chat template, OLMoE's comes with it after tuning.
-    Raises `TrainingError` for a folder without a checkpoint, and `ModelError` where `out` exists or the disk is full.
+    Where the file cannot be written, the folder is not either. Raises `TrainingError` for a run without a checkpoint,
+    and where `out` exists; `ModelError` for a model that llama.cpp would compute otherwise, and where the disk is full.
     """
     file = out.with_name(f"{out.name}.gguf")
     for path in [out, file] if gguf else [out]:
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise TrainingError(f"{path} exists already: name a new path, or remove it first")
-    if (run / _TUNE_FILE).exists():
-        _tuned(run, out, progress)
-    elif (run / "last").exists():
-        source = Checkpoint(run / "last")
-        write_checkpoint(source, out, companions=companions(run / "last"), progress=progress)
-    else:
+    if not (run / _TUNE_FILE).exists() and not (run / "last").exists():
         raise TrainingError(f"{run} holds no checkpoint: name the folder that was given to --run")
-    if gguf:
-        to_gguf(out, file, kind, progress=progress)
+    with written_whole(out, 0) as folder:
+        if (run / _TUNE_FILE).exists():
+            _tuned(run, folder, progress)
+        else:
+            source = Checkpoint(run / "last")
+            write_checkpoint(source, folder, companions=companions(run / "last"), progress=progress)
+        if gguf:
+            to_gguf(folder, file, kind, progress=progress)
     return [out, file] if gguf else [out]
 
 

@@ -96,7 +96,8 @@ def shard(model: Olmoe, among: Processes, expert_parallel: int = 1, *, numbers: 
     experts = model.config.num_experts
     if among.count % expert_parallel or experts % expert_parallel:
         raise UsageError(
-            f"--expert-parallel {expert_parallel} must divide the {among.count} processes and the {experts} experts"
+            f"--expert-parallel {expert_parallel} must divide the {among.count} processes (torchrun starts several) "
+            f"and the {experts} experts"
         )
     if among.count == 1:
         return
