@@ -228,7 +228,7 @@ def _show_summary(run: "Run") -> None:
         _show_problems(run)
         return
     print(
-        f"{'tokens':>8} {'n':>5} {'score':>7} {'95%':>13} {'strict':>7} {'coverage':>12} {'prompt':>7} {'seconds':>8}"
+        f"{'tokens':>8} {'n':>5} {'score':>7} {'95%':>13} {'strict':>7} {'coverage':>11} {'prompt':>7} {'seconds':>8}"
     )
     for line in summary(run)["budgets"]:
         score, strict, coverage = (_figure(line[name]) for name in ("score", "strict_score", "coverage"))
@@ -236,7 +236,7 @@ def _show_summary(run: "Run") -> None:
             coverage += f" ({line['coverage_n']})"
         low, high = (_figure(each) for each in line["interval_95"] or (None, None))
         print(
-            f"{line['tokens']:>8,} {line['n']:>5} {score:>7} {low + '–' + high:>13} {strict:>7} {coverage:>12} "
+            f"{line['tokens']:>8,} {line['n']:>5} {score:>7} {low + '–' + high:>13} {strict:>7} {coverage:>11} "
             f"{_figure(line['prompt_tokens'], 0):>7} {_figure(line['seconds'], 2):>8}"
         )
     print(f"\n{run.path}")
