@@ -38,3 +38,12 @@ def test_evidence_lies_wholly_within_passages_that_may_be_several() -> None:
     assert not evidence_found([across], [first, third])
     assert evidence_found([[0, len(VOYAGE)], [third.start, third.end]], [third])
     assert not evidence_found([], [first])
+
+
+def test_whole_words_do_not_stand_in_others() -> None:
+    assert stands_in("no", "It is not so.")
+    assert not stands_in("no", "It is not so.", whole_words=True)
+    assert stands_in("no", "He said no.", whole_words=True)
+    assert coverage("no", "It is not so.") == 1
+    assert coverage("no", "It is not so.", whole_words=True) == 0
+    assert coverage("one two three four five", "one two three four fives", whole_words=True) == 0.5

@@ -8,19 +8,24 @@ from seriatim.evaluation.metrics import normalized
 _GRAM = 4
 
 
-def stands_in(answer: str, document: str) -> bool:
+def stands_in(answer: str, document: str, *, whole_words: bool = False) -> bool:
     """Whether `answer` stands in `document`, both normalised: only then can its evidence be looked for."""
     wanted = normalized(answer)
-    return bool(wanted) and wanted in normalized(document)
+    return bool(wanted) and _holds(normalized(document), wanted, whole_words)
 
 
-def coverage(answer: str, text: str) -> float:
+def coverage(answer: str, text: str, *, whole_words: bool = False) -> float:
     """The share of the word 4-grams of `answer` that stand in `text`, 0 to 1; of an answer of at most four words,
-    the whole of it."""
+    the whole of it. Characters are compared, as in the figures that this one is set beside, so that "no" stands in
+    "not"; with `whole_words` it does not."""
     words = normalized(answer).split()
     grams = [" ".join(words[first : first + _GRAM]) for first in range(max(1, len(words) - _GRAM + 1))]
     said = normalized(text)
-    return sum(gram in said for gram in grams) / len(grams) if words else 0.0
+    return sum(_holds(said, gram, whole_words) for gram in grams) / len(grams) if words else 0.0
+
+
+def _holds(text: str, words: str, whole: bool) -> bool:
+    return f" {words} " in f" {text} " if whole else words in text
 
 
 def evidence_found(ranges: Iterable[Sequence[int]], passages: Iterable[Passage]) -> bool:
