@@ -2,13 +2,13 @@
 
 "Coverage" is the share of the gold answer's word 4-grams (the whole of an answer of up to four words) that stand in
 the retrieved text, over the questions whose gold answer stands in the document, of three L-Eval tasks; intervals by a
-bootstrap over documents. "whole_words" is the same where an answer inside a word, as "no" in "not", does not count. The plain retrievers cut after exactly 128 tokens and take the best passages: BM25 without
-neighbours, static vectors, MiniLM (int8), and reciprocal rank fusions (constant 60) of two. Ours is what
-`Library.search` gives. "Ablation" takes one idea out of balanced retrieval. Weights and the share of "auto" were chosen
-by these figures, the latter by those of the contracts alone. "Novels": 80 questions of benchmarks/questions,
-written by reading two novels through, without sight of what retrieval finds; evidence is found when one of the places
-that answer lies wholly within the passages. Odd numbers were there to tune on, even ones were judged once, when
-retrieval was settled.
+bootstrap over documents. "whole_words" is the same where an answer inside a word, as "no" in "not", does not count.
+The plain retrievers cut after exactly 128 tokens and take the best passages: BM25 without neighbours, static vectors,
+MiniLM (int8), and reciprocal rank fusions (constant 60) of two. Ours is what `Library.search` gives. "Ablation" takes
+one idea out of balanced retrieval. Weights and the share of "auto" were chosen by these figures, the latter by those
+of the contracts alone. "Novels": 80 questions of benchmarks/questions, written by reading two novels through, without
+sight of what retrieval finds; evidence is found when one of the places that answer lies wholly within the passages.
+Odd numbers were there to tune on, even ones were judged once, when retrieval was settled.
 
     python benchmarks/coverage.py --leval FOLDER --books FOLDER --out benchmarks/results/coverage.json
 """
