@@ -55,7 +55,7 @@ def test_examples_are_made_and_decontaminated(folder: Path) -> None:
     made = seriatim("train", "mine", "mine.toml", "--json", folder=folder)
     assert made.returncode == 0, made.stderr
     told = json.loads(made.stdout)
-    assert (told["examples"], told["responses"], told["contaminated"]) == (1, {"injected": 2}, {"8": 1, "13": 0})
+    assert (told["examples"], told["responses"], told["contaminated"]) == (1, {"injected": 1}, {"8": 1, "13": 0})
     (example,) = read_examples(folder / "made.jsonl")
     assert example.question == GSM[0]["question"]
     assert "1 examples: " in seriatim("train", "mine", "mine.toml", folder=folder).stdout

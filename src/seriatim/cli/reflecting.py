@@ -61,13 +61,17 @@ def mine(config: ConfigArgument, json: JsonOption = False) -> None:
 
     from seriatim.cli.printing import print_json
     from seriatim.cli.progress import progress_bar
+    from seriatim.errors import Interrupted
     from seriatim.training.reflection.config import read_config
 
     settings = read_config(config)
     from seriatim.training.reflection.making import make
 
-    with progress_bar("Making examples") as update:
-        made = make(settings, update)
+    try:
+        with progress_bar("Making examples") as update:
+            made = make(settings, update)
+    except KeyboardInterrupt:
+        raise Interrupted(f"go on with: seriatim train mine {config}") from None
     if json:
         print_json({**asdict(made), "file": str(made.file)})
         return

@@ -142,8 +142,8 @@ def _tune(
 
 
 def _tuned(
-    rows: Rows,
-    held_out: Rows | None,
+    rows: Sequence[examples.Row],
+    held_out: Sequence[examples.Row] | None,
     config: SftConfig | DpoConfig,
     run: Path,
     steps: int | None,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from seriatim.errors import UsageError
-from seriatim.training.config import read_settings
+from seriatim.training.config import at_least, read_settings, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +57,20 @@ class MineConfig:
 
     def __post_init__(self) -> None:
         maker = self.maker
-        for name, value, low in (
-            ("problems", maker.problems, 1),
-            ("samples", maker.samples, 1),
-            ("max_tokens", maker.max_tokens, 1),
-            ("temperature", maker.temperature, 0),
-        ):
-            if value < low:
-                raise UsageError(f"maker.{name} = {value} must be at least {low}")
-        if not 0 <= maker.confirm <= 1:
-            raise UsageError(f"maker.confirm = {maker.confirm} must be from 0 to 1")
-        if not 1 <= self.task.operations <= 12 or not 2 <= self.task.modulus <= 23:
-            raise UsageError("task.operations must be from 1 to 12, task.modulus from 2 to 23")
+        at_least(
+            ("maker.problems", maker.problems, 1),
+            ("maker.samples", maker.samples, 1),
+            ("maker.max_tokens", maker.max_tokens, 1),
+            ("maker.temperature", maker.temperature, 0),
+            ("maker.seed", maker.seed, 0),
+            ("task.tokens", self.task.tokens, 1),
+            ("task.words", self.task.words, 1),
+        )
+        within(
+            ("maker.confirm", maker.confirm, 0, 1),
+            ("task.operations", self.task.operations, 1, 12),
+            ("task.modulus", self.task.modulus, 2, 23),
+        )
         if self.task.name == "gsm8k" and not self.task.data:
             raise UsageError("task.data is missing: the file train.jsonl of GSM8K")
         if self.task.name == "library":
@@ -76,8 +78,6 @@ class MineConfig:
                 raise UsageError("task.data and task.library must be a file of questions and a library's folder")
             if maker.maker != "mining" or self.task.system:
                 raise UsageError("a library's questions are mined, without task.system: maker.maker must be mining")
-        if self.task.tokens < 1:
-            raise UsageError(f"task.tokens = {self.task.tokens} must be at least 1")
         if self.task.name == "minidag" and maker.maker != "mining":
             raise UsageError("MiniDAG's right responses and injected mistakes are its arms; maker.maker must be mining")
         if maker.maker != "injection" and not maker.model:
