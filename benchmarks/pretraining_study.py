@@ -29,6 +29,7 @@ import torch
 
 from machine import machine
 from seriatim.training.config import read_config
+from seriatim.training.metrics import read_metrics
 
 SEEDS = (0, 1, 2)
 BASE = "64 of 8"
@@ -42,6 +43,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "eps 1e-5": {"optimizer": {"eps": 1e-5}},
 }
 VOCABULARY, DOCUMENT_CHARACTERS, STEP_TOKENS = 2048, 4000, 16 * 128
+EVEN = {"load_max": 1.0, "idle_experts": 0}  # by construction, where experts choose their tokens
 COLUMNS = {"step": "step", "loss": "validation_loss", "load_max": "load_max", "idle_experts": "idle_experts"}
 DASHES = ("-", "--", "-.", ":")
 # Student's t, two-sided 95 %, two degrees of freedom.
@@ -121,10 +123,9 @@ def _name(arm: str, seed: int) -> str:
 
 def _curve(run: Path) -> list[dict[str, float]]:
     """Held-out loss, fullest expert and idle experts by step."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [
-        {key: row[name] for key, name in COLUMNS.items()}
-        for row in sorted(rows, key=lambda row: row["step"])
+        {key: (EVEN | row)[name] for key, name in COLUMNS.items()}
+        for row in read_metrics(run)
         if row.get("validation_loss") is not None
     ]
 
