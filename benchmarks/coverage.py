@@ -224,9 +224,10 @@ def _novel(file: Path) -> Iterator[Library]:
 
 
 def _show(result: dict[str, Any]) -> None:
-    for name, rows in {**result["coverage"], **{f"({k})": v for k, v in result["ablation"].items()}}.items():
+    tables = result.get("coverage", {}) | {f"({name})": rows for name, rows in result.get("ablation", {}).items()}
+    for name, rows in tables.items():
         print(f"{name:36}", *("/".join(f"{each['coverage']:.3f}" for each in rows[task]) for task in TASKS), sep="  ")
-    print(json.dumps({"auto": result["auto"], "novels": result["novels"]}, indent=1))
+    print(json.dumps({part: result[part] for part in ("auto", "novels") if part in result}, indent=1))
 
 
 if __name__ == "__main__":
