@@ -14,6 +14,7 @@ RUN = ("eval", "run", "--task", "natural_question", "--effort", "fast")
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
+    write_rows(tmp_path / "quality.jsonl", [row | {"evaluation": "exam"} for row in LEVAL])
     return write_rows(tmp_path / "natural_question.jsonl", LEVAL)
 
 
@@ -75,8 +76,9 @@ def test_a_reasoning_task_is_run_and_compared(tmp_path: Path) -> None:
         ((*RUN, "--tokens", ""), "no budget"),
         ((*RUN, "--order", "sideways"), "--order"),
         ((*RUN, "--data", "{data}", "--order", "closed"), "without a reader"),
+        (("eval", "run", "--task", "quality", "--data", "{data}"), "holds no question that quality can score"),
         (
-            ("eval", "run", "--task", "quality", "--data", "{data}"),
+            ("eval", "run", "--task", "quality", "--data", "quality.jsonl"),
             "without a reader there is nothing to judge in quality",
         ),
         ((*RUN, "--data", "{data}", "--reader", "nobody"), "nobody"),

@@ -134,7 +134,7 @@ def _model(config: MineConfig, out: Path, *, passage_tokens: int = 0) -> Iterato
 
 def _contexts(config: MineConfig) -> list[Context]:
     """The questions about a library's own documents, with the passages that they are asked over."""
-    folder = config.folder / config.task.library
+    folder = (config.folder / config.task.library).resolve()
     if not (folder / FILE).exists():
         raise TrainingError(f"there is no library in {folder}; make it with: seriatim add PATH --library {folder}")
     rows = list(islice(_rows(config.folder / config.task.data), config.maker.problems))
