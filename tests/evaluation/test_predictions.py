@@ -63,3 +63,10 @@ def test_a_file_without_predictions(tmp_path: Path) -> None:
         score_predictions(find_task("en_qa"), write_rows(tmp_path / "p.jsonl", []))
     with pytest.raises(UsageError, match="No such file"):
         score_predictions(find_task("en_qa"), tmp_path / "q.jsonl")
+
+
+def test_a_question_that_is_answered_twice_is_told(tmp_path: Path) -> None:
+    row = {"id": 7, "prediction": "a", "ground_truth": ["a"]}
+    file = write_rows(tmp_path / "predictions.jsonl", [row, row])
+    with pytest.raises(SeriatimError, match="line 2: the question with id 7 is answered twice"):
+        score_predictions(find_task("en_qa"), file)

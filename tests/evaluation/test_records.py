@@ -98,6 +98,16 @@ def test_what_goes_wrong_elsewhere_is_not_laid_on_the_run(tmp_path: Path) -> Non
         raise OSError("elsewhere")
 
 
+def test_a_run_that_asked_nothing_leaves_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(SeriatimError, match="the reader"), records.opened(run, SETTINGS):
+        raise SeriatimError("the reader is gone")
+    assert not run.exists()
+    with records.opened(run, SETTINGS) as (_, file):
+        records.append(file, ROW)
+    assert records.read_run(run).rows == (ROW,)
+
+
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")

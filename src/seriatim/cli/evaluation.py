@@ -127,6 +127,7 @@ def run(
 ) -> None:
     """Ask a task's questions; the same command goes on with a run that was stopped."""
     from seriatim.cli.printing import print_json
+    from seriatim.errors import Interrupted
     from seriatim.evaluation import runs
     from seriatim.evaluation.reasoning import runs as reasoning
     from seriatim.evaluation.reasoning.tasks import TASKS as REASONING
@@ -134,15 +135,19 @@ def run(
     from seriatim.evaluation.tasks import find_task
 
     budgets = tuple(int(each) for each in tokens.split(",")) if tokens else ()
-    if task in REASONING:
-        _refuse(context, task, "documents", _OF_DOCUMENTS)
-        asked = reasoning.Plan(REASONING[task], arm or "cot", budgets, limit, seed, match, samples)
-        made = _ask_problems(asked, reader, data, folder or _run_folder(task, reader, asked.arm))
-    else:
-        found = find_task(task)
-        _refuse(context, task, "arms", _OF_PROBLEMS)
-        plan = runs.Plan(found, order or "document", budgets, effort, passages, embedder, limit, seed, stitch)
-        made = _ask_documents(plan, reader, data, folder or _run_folder(task, reader, plan.arm))
+    path = folder or _run_folder(task, reader, (arm or "cot") if task in REASONING else (order or "document"))
+    try:
+        if task in REASONING:
+            _refuse(context, task, "documents", _OF_DOCUMENTS)
+            asked = reasoning.Plan(REASONING[task], arm or "cot", budgets, limit, seed, match, samples)
+            made = _ask_problems(asked, reader, data, path)
+        else:
+            found = find_task(task)
+            _refuse(context, task, "arms", _OF_PROBLEMS)
+            plan = runs.Plan(found, order or "document", budgets, effort, passages, embedder, limit, seed, stitch)
+            made = _ask_documents(plan, reader, data, path)
+    except KeyboardInterrupt:
+        raise Interrupted(f"what was answered until now is kept in {path}; the same command goes on") from None
     if json:
         print_json(summary(made))
     else:

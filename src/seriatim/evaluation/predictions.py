@@ -32,15 +32,18 @@ def score_predictions(task: Task, file: Path) -> Scored:
     """The scores of a JSONL file with a row a question: `prediction` (or `pred`), and its right answers as
     `ground_truth` (or `label`, or `references`), a text or a list of texts.
 
-    Raises `UsageError` for a file that cannot be read or is empty, `SeriatimError` for a row of another form.
+    Raises `UsageError` for a file that cannot be read or is empty, `SeriatimError` for a row of another form, or for a
+    question (its `id`, where rows have one) that is answered twice.
     """
     try:
         data = file.read_bytes()
     except OSError as error:
         raise UsageError(f"the predictions cannot be read from {file}: {error.strerror}") from error
     scores, strict = [], []
+    seen: set[str] = set()
     for number, row in json_lines(data, file):
         try:
+            _once(row, seen)
             text = _prediction(row)
             references = _references(task, row)
         except (KeyError, TypeError, ValueError) as error:
@@ -51,6 +54,16 @@ def score_predictions(task: Task, file: Path) -> Scored:
         raise UsageError(f"{file} holds no predictions")
     count = len(scores)
     return Scored(task.name, task.metric, 100 * sum(scores) / count, 100 * sum(strict) / count, count)
+
+
+def _once(row: dict[str, Any], seen: set[str]) -> None:
+    """Raise `ValueError` where the row's question, if it has an id, was among those `seen`."""
+    if "id" not in row:
+        return
+    question = repr(row["id"])
+    if question in seen:
+        raise ValueError(f"the question with id {question:.40} is answered twice; leave one of the two out")
+    seen.add(question)
 
 
 def _prediction(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -66,8 +66,9 @@ def read_run(path: Path) -> Run:
 def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row], TextIO]]:
     """The rows of the run in `path`, begun now or taken up again, and the file that further rows go to.
 
-    One process at a time. Raises `UsageError` where the folder holds a run with other settings, or another process
-    writes to it, `SeriatimError` where it cannot be written, or is damaged.
+    One process at a time; a run that ends without a row leaves nothing behind. Raises `UsageError` where the folder
+    holds a run with other settings, or another process writes to it, `SeriatimError` where it cannot be written, or is
+    damaged.
     """
     with _writing(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,19 @@ def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row],
             held = _settings(path)
             rows = _recovered(file, path)
             _settle(path, settings, held if rows and held else {})
-        yield rows, file
+        try:
+            yield rows, file
+        finally:
+            if not os.fstat(file.fileno()).st_size:
+                _forget(path)
+
+
+def _forget(path: Path) -> None:
+    """Remove a run in which nothing was asked; the folder too, unless it holds more."""
+    for name in (SETTINGS, ROWS):
+        (path / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        path.rmdir()
 
 
 def append(file: TextIO, row: Row) -> None:

@@ -94,11 +94,13 @@ def missing(
     """Of the `wanted` questions and budgets those that have no row yet; `progress` is told after each."""
     done = {(row["question_id"], row["tokens"]) for row in rows}
     left = [(question, tokens) for question, tokens in wanted if (question.id, tokens) not in done]
-    started = time.monotonic()
+    started, before = time.monotonic(), 0
     for number, each in enumerate(left, start=1):
         yield each
         if progress:
-            progress(_left(started, number, len(left)), len(wanted) - len(left) + number, len(wanted))
+            progress(_left(started, number - before, len(left) - number), len(wanted) - len(left) + number, len(wanted))
+        if number == 1:  # the first one took what the reader and the library needed to begin
+            started, before = time.monotonic(), 1
 
 
 def environment() -> dict[str, Any]:
@@ -210,6 +212,6 @@ def _coverage(plan: Plan, question: Question, document: str, text: str) -> float
     return max((coverage(answer, text) for answer in standing), default=None)
 
 
-def _left(started: float, done: int, count: int) -> str:
-    seconds = (time.monotonic() - started) / done * (count - done)
+def _left(started: float, done: int, left: int) -> str:
+    seconds = (time.monotonic() - started) / done * left
     return f"about {seconds / 60:,.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
