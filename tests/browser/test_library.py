@@ -64,8 +64,10 @@ def test_an_upload_outlives_a_reload_and_can_still_be_cancelled(fresh: Any) -> N
     fresh.wait_for_selector(".upload:has-text('Reading')")
     fresh.reload()
     fresh.wait_for_selector(".upload:has-text('long.pdf'):has-text('Reading')")
+    fresh.wait_for_selector(".welcome h1:has-text('Your documents are being read')")
     fresh.get_by_role("button", name="Cancel long.pdf").click()
     fresh.wait_for_selector(".upload", state="detached")
+    fresh.wait_for_selector(".dropzone")
 
 
 def test_files_are_dropped_anywhere(fresh: Any) -> None:

@@ -282,7 +282,7 @@ class Library:
                 raise UsageError("no document was named; name one, or leave `documents` out to search all of them")
             stored = [each for each in stored if each.name in wanted]
         if not any(each.passages for each in stored):
-            raise LibraryError(f"there is nothing to search in {self.path}; add documents first: seriatim add PATH")
+            raise LibraryError("there is nothing to search yet; add documents first: seriatim add PATH")
         return stored
 
     def _first_stage(self, stored: list[Stored]) -> FirstStage:

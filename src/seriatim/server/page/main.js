@@ -28,7 +28,11 @@ const documents = documentList({
 });
 const answers = answerList();
 const question = composer({ ask, stop: () => state.asking?.abort(), unfollow: () => leaveFor({ library: state.library }) });
-const files = uploads({ library: () => state.library, added: (library) => library === state.library && documentsChanged() });
+const files = uploads({
+  library: () => state.library,
+  added: (library) => library === state.library && documentsChanged(),
+  changed: () => byId("welcome").hidden || welcome(),
+});
 
 // Where we are
 
@@ -130,8 +134,12 @@ function settle() {
   question.follows(last?.question ?? null);
   answers.mark(last?.id ?? null);
   document.title = last ? `${last.question} · Seriatim` : "Seriatim";
+  welcome();
+}
+
+function welcome() {
   if (state.thread.length) hideWelcome();
-  else showWelcome(documents.all(), { choose: files.choose });
+  else showWelcome(documents.all(), files);
 }
 
 function failed(error) {
@@ -263,7 +271,7 @@ function closeSource() {
 
 function documentsChanged() {
   tell("documents");
-  orTell(refresh("documents"));
+  return orTell(refresh("documents"));
 }
 
 /** What is done beside the main thing fails with a passing note. */

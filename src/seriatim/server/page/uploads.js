@@ -9,13 +9,14 @@ const AWAY_MS = 1500;
 const LANES = 4; // files on their way at once: a folder of a thousand is no flood
 const ENDED = ["done", "failed", "cancelled"];
 
-/** `library()` names where files go; `added()` is called when one is readable. */
-export function uploads({ library, added }) {
+/** `library()` names where files go; `added()` is called when one is readable, `changed()` when one comes or goes. */
+export function uploads({ library, added, changed }) {
   const input = byId("files");
   const drop = byId("drop");
   const followed = new Set(); // ids of jobs that have a line here
   let depth = 0; // dragenter and dragleave come for every element under the pointer
 
+  new MutationObserver(changed).observe(byId("uploads"), { childList: true, subtree: true, attributeFilter: ["class"] });
   byId("files-choose").addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     add([...input.files]);
@@ -98,11 +99,11 @@ export function uploads({ library, added }) {
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
     }
     announce(`${line.name} is added.`);
+    await added(into);
     line.element.remove();
-    added(into);
   }
 
-  return { choose: () => input.click(), resume };
+  return { choose: () => input.click(), coming: () => byId("uploads").querySelectorAll(":scope > :not(.failed)").length, resume };
 }
 
 /** The files that were dropped, and of dropped folders those of a type that can be read. */

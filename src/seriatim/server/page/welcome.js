@@ -3,11 +3,11 @@
 import { byId, el, icon } from "./dom.js";
 import { plural } from "./text.js";
 
-/** Show it for a library with these documents; `choose` opens the file chooser. */
-export function showWelcome(documents, { choose }) {
+/** Show it for a library with these documents; `choose` opens the file chooser, `coming()` counts files on their way. */
+export function showWelcome(documents, { choose, coming }) {
   const place = byId("welcome");
   place.hidden = false;
-  place.replaceChildren(...(documents.length ? ready(documents) : empty(choose)));
+  place.replaceChildren(...(documents.length ? ready(documents) : coming() ? reading() : empty(choose)));
 }
 
 export function hideWelcome() {
@@ -24,6 +24,14 @@ function empty(choose) {
       el("span", {}, "Choose files, or drop them anywhere"),
       el("span", { class: "hint" }, "Text, Markdown, HTML, PDF, EPUB, DOCX. They stay on this machine."),
     ),
+    steps(),
+  ];
+}
+
+function reading() {
+  return [
+    el("h1", {}, "Your documents are being read"),
+    el("p", { class: "lead" }, "A long one takes some seconds. Ask as soon as the first is there."),
     steps(),
   ];
 }
