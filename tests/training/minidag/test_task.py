@@ -38,12 +38,12 @@ def problem_of(seed: int, operations: int, modulus: int = 10) -> Problem:
 
 def written(*lines: str, output: str = "9") -> str:
     steps = "".join(f"{line}\n" for line in lines)
-    return f"<thinking>\n<plan>\nbcf\nbc\nb\n</plan>\n{steps}</thinking>\n<output>\n{output}\n</output>"
+    return f"<thinking>\n<plan>\nf=b+c\nc=9-b\nb=3+4\n</plan>\n{steps}</thinking>\n<output>\n{output}\n</output>"
 
 
 def test_a_problem_and_its_solution() -> None:
     assert PROBLEM.prompt == "f=b+c\nb=3+4\nc=9-b\nd=b+1\n?f"
-    assert (PROBLEM.order, PROBLEM.plan, PROBLEM.answer) == (("b", "c", "f"), "bcf\nbc\nb", "9")
+    assert (PROBLEM.order, PROBLEM.plan, PROBLEM.answer) == (("b", "c", "f"), "f=b+c\nc=9-b\nb=3+4", "9")
     assert PROBLEM.steps == ["b=3+4=b7", "c=9-b7=c2", "f=b7+c2=f9"]
     assert check(PROBLEM, written(*PROBLEM.steps)).sound
 

@@ -84,19 +84,23 @@ def test_a_batch_is_a_function_of_its_step(config: MiniDagConfig, data: ArmData,
     assert len({batch.ids_BT.tobytes() for batch in first}) == 40
 
 
-def test_warm_up_is_learned_from_where_it_repeats() -> None:
-    distances = set()
+def test_warm_up_is_learned_from_where_it_repeats_forwards_or_backwards() -> None:
+    distances, directions = set(), set()
     for seed in range(20):
         ids, labels = repeats(np.random.default_rng(seed), 1024)
         assert 0 < ids.size <= 1024
         for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
             learned = [place for place, label in enumerate(wanted) if label != IGNORED]
+            ways = {1, -1}
             for place in learned[1:]:  # that a sequence begins anew is learned too, and cannot be known at first
                 before = max(n for n in range(place) if row[n] == row[place])
-                assert row[before + 1] == wanted[place]
+                ways &= {way for way in (1, -1) if row[before + way] == wanted[place]}
                 distances.add(place - before)
+            assert ways
+            directions |= ways
     assert min(distances) < 20
-    assert max(distances) > 150
+    assert max(distances) > 250
+    assert directions == {1, -1}
 
 
 def test_drills_are_right_steps_learned_from_at_their_results() -> None:
@@ -107,8 +111,8 @@ def test_drills_are_right_steps_learned_from_at_their_results() -> None:
         learned = [(place, label) for place, label in enumerate(wanted) if label != IGNORED]
         assert len(learned) in (len(lines), len(lines) + 1)
         for line, (place, label) in zip(lines, learned, strict=False):
-            sides = [each[-1] for each in re.split("[+-]", line[2:-3])]
-            assert line[-1] == SYMBOLS.decode([label]) == result(sides[0], re.findall("[+-]", line)[0], sides[1], 10)
+            sides = [each[-1] for each in re.split("[-+*]", line[2:-3])]
+            assert line[-1] == SYMBOLS.decode([label]) == result(sides[0], re.findall("[-+*]", line)[0], sides[1], 10)
             assert row[place + 1] == label
 
 
@@ -216,6 +220,18 @@ def test_a_study_goes_on_where_it_was(config: MiniDagConfig, tmp_path: Path, mon
     (tmp_path / "runs" / "A-0" / "row.json").unlink()
     monkeypatch.setattr(study, "train", lambda *_args, **_named: pytest.fail("trained again"))
     assert study.study(planned, tmp_path / "runs", tmp_path / "results") == made
+
+
+def test_what_an_arm_begins_with_is_what_it_would_have_learned_alone(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(
+        TINY.read_text() + '[study]\nplan = ["A: 0", "B\': 0"]\nproblems = 4\npoints = 1\npoint_problems = 2\n'
+    )
+    planned = study.read_config(tmp_path / "study.toml")
+    study.study(planned, tmp_path / "runs", tmp_path / "results")
+    alone = train(planned, tmp_path / "alone").checkpoint
+    there = tmp_path / "runs" / "B'-0" / "last"
+    assert (there / "model.safetensors").read_bytes() == (alone / "model.safetensors").read_bytes()
+    assert len(read_metrics(tmp_path / "runs" / "B'-0")) == len(read_metrics(tmp_path / "alone")) == 12
 
 
 @pytest.mark.parametrize("line", ["H: 0", "A:", "A: x", "A"])

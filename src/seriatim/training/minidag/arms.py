@@ -110,7 +110,7 @@ def other_definition(problem: Problem, before: Sequence[str], name: str, rng: ra
     values = {each: problem.values[each] for each in before}
     side = rng.choice(["left", "right", "operator"])
     if side == "operator":
-        other = OPERATORS[1 - OPERATORS.index(definition.operator)]
+        other = rng.choice([each for each in OPERATORS if each != definition.operator])
         wrong = replace(definition, operator=other)
     else:
         held = getattr(definition, side)

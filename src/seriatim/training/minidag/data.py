@@ -23,7 +23,7 @@ from seriatim.training.reflection.segments import Encoded, encode
 
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
-_SHORTEST, _LONGEST, _FILLED, _APART = 4, 24, 64, 200
+_SHORTEST, _LONGEST, _FILLED, _APART = 4, 24, 64, 340
 _DRILL, _DRILL_EVERY = 128, 4  # tokens of a row; one batch in so many
 
 
@@ -107,17 +107,20 @@ def repeats(rng: np.random.Generator, tokens: int) -> Batch:
     """Random sequences of different symbols that come again, learned from where they do: to look up what stood after
     the same symbol before is what the task needs most, and by itself learns last. Their length differs from batch to
     batch, or it would be enough to look so many places back. In every other batch they come twice, as far apart as in
-    the longest responses, with other symbols between; else at least three times, one after the other."""
+    the longest responses, with other symbols between, and half of these come again backwards; else they come at least
+    three times, one after the other."""
     length = int(rng.integers(_SHORTEST, _LONGEST, endpoint=True))
-    apart = int(rng.integers(_APART)) if rng.random() < 0.5 else 0
+    apart = int(rng.integers(min(_APART, tokens - 2 * length))) if rng.random() < 0.5 else 0
+    backwards = apart > 0 and rng.random() < 0.5
     times = 2 if apart else max(3, _FILLED // length)
     count = max(1, tokens // (times * length + apart))
     shuffled = rng.permuted(np.tile(_symbols(), (count, 1)), axis=1)
     once, others = shuffled[:, :length], shuffled[:, length:]
     between = np.take_along_axis(others, rng.integers(others.shape[1], size=(count, apart)), axis=1)
-    rows = np.concatenate([once, between, *[once] * (times - 1)], axis=1)
+    again = once[:, ::-1] if backwards else once
+    rows = np.concatenate([once, between, *[again] * (times - 1)], axis=1)
     labels = rows[:, 1:].copy()
-    labels[:, : length + apart if apart else length - 1] = IGNORED
+    labels[:, : length + apart + backwards if apart else length - 1] = IGNORED
     return Batch(rows[:, :-1], labels)
 
 

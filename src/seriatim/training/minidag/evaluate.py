@@ -29,9 +29,9 @@ from seriatim.training.reflection.template import Segment, conversation
 
 IN_DISTRIBUTION, BEYOND = (6, 7, 8), (9, 10, 11, 12)
 REFLECTION = TOKENS.index("<reflection>")
-MOST = 320
-"""So many tokens are written at most: twice what twelve steps take, half of them tried again."""
-_STEP = re.compile(r"([a-z])(=)([a-z]?)(.)([-+])([a-z]?)(.)(=)([a-z])(.)")
+MOST = 400
+"""So many tokens are written at most: half as many again as twelve steps take, half of them tried again."""
+_STEP = re.compile(r"([a-z])(=)([a-z]?)(.)([-+*])([a-z]?)(.)(=)([a-z])(.)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """The study: each arm with each seed, trained, tested, and put down as a row; resumable after any stop.
 
-RUNS/B'-0/      the run of arm B' with seed 0, as `train` leaves it, with its row.json and outcomes.json
+RUNS/practice-0/    what the arms' runs with seed 0 begin with
+RUNS/B'-0/          the run of arm B' with seed 0, as `train` leaves it, with its row.json and outcomes.json
 RESULTS/rows.json   all rows that there are
 """
 
 import json
+import shutil
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +17,9 @@ from seriatim.errors import UsageError
 from seriatim.files import claimed, write_json
 from seriatim.olmoe.model import Olmoe
 from seriatim.progress import Progress
+from seriatim.training import checkpoints
 from seriatim.training.config import read_settings
+from seriatim.training.metrics import FILE as METRICS
 from seriatim.training.metrics import read_metrics
 from seriatim.training.minidag.arms import ARMS
 from seriatim.training.minidag.config import MiniDagConfig
@@ -221,6 +226,7 @@ def _trained(config: StudyConfig, run: Path, progress: Progress | None) -> list[
     file = run / "curve.json"
     points: list[dict[str, float]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     symbols = tokenizer()
+    _take_over_practice(config, run, progress)
     for point in range(len(points) + 1, config.study.points + 1):
         last = config.schedule.steps * point // config.study.points
         train(config, run, steps=last, progress=progress)
@@ -232,6 +238,28 @@ def _trained(config: StudyConfig, run: Path, progress: Progress | None) -> list[
         points.append(made)
         write_json(file, points)
     return points
+
+
+def _take_over_practice(config: StudyConfig, run: Path, progress: Progress | None) -> None:
+    """Let a run that has not begun begin with what its seed's practice left. That is the same for every arm, to the
+    bit, so it is trained once; a process that comes to it while another one is at it waits."""
+    task = config.minidag
+    if not task.practice_steps or checkpoints.newest(run):
+        return
+    practice = run.parent / f"practice-{config.run.seed}"
+    plain = replace(config, minidag=replace(task, arm="A"))
+    trained = None
+    while trained is None:
+        with claimed(practice / "lock") as free:
+            if free:
+                trained = train(plain, practice, steps=task.practice_steps, progress=progress).checkpoint
+            else:
+                time.sleep(1)
+    begun = run / "checkpoints" / trained.name
+    copy = begun.with_name(f".{trained.name}.new")
+    shutil.copytree(trained, copy, dirs_exist_ok=True)
+    shutil.copyfile(practice / METRICS, run / METRICS)
+    copy.replace(begun)
 
 
 def report(checkpoint: Path, modulus: int, problems: int) -> Report:
