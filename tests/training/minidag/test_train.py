@@ -215,7 +215,7 @@ def test_a_study_goes_on_where_it_was(config: MiniDagConfig, tmp_path: Path, mon
         "train_tokens", "forced_error_recovery", "p_reflect_wrong", "p_reflect_right",
     }  # fmt: skip
     assert wanted <= set(made[0])
-    assert [point["step"] for point in made[0]["curve"]] == [6, 12]
+    assert [point["step"] for point in made[0]["curve"]] == [8, 12]
     assert {"self_consistency", "verifier_guided", "forced_reflection"} == set(made[0]["inference"])
     (tmp_path / "runs" / "A-0" / "row.json").unlink()
     monkeypatch.setattr(study, "train", lambda *_args, **_named: pytest.fail("trained again"))

@@ -222,13 +222,14 @@ def _inference(model: Olmoe, config: StudyConfig, greedy: list[Outcome]) -> dict
 
 
 def _trained(config: StudyConfig, run: Path, progress: Progress | None) -> list[dict[str, float]]:
-    """Train to the end, testing along the way; returns the points of the curve, kept in `curve.json`."""
+    """Train to the end, testing along the way from practice on; returns the points of the curve, kept in `curve.json`.
+    """
     file = run / "curve.json"
     points: list[dict[str, float]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    symbols = tokenizer()
+    symbols, practice = tokenizer(), config.minidag.practice_steps
     _take_over_practice(config, run, progress)
     for point in range(len(points) + 1, config.study.points + 1):
-        last = config.schedule.steps * point // config.study.points
+        last = practice + (config.schedule.steps - practice) * point // config.study.points
         train(config, run, steps=last, progress=progress)
         model = trained_model(run / "last")
         made = {"step": float(last), "tokens": float(sum(each["tokens"] for each in read_metrics(run)))}
