@@ -92,6 +92,13 @@ def test_nothing_is_lost_at_360_pixels(page: Any, scripted: Server, state: str) 
     assert faults(page) == []
 
 
+def test_the_words_of_a_menu_can_be_pressed(page: Any, scripted: Server) -> None:
+    opened(page, scripted)
+    page.click("#reading-menu summary")
+    page.click("#reading-menu label:has-text('quick') span >> nth=0")
+    assert page.is_checked("#reading-menu input[value='512']")
+
+
 @pytest.mark.parametrize("menu", ["model", "reading"])
 def test_a_menu_lies_beside_the_source_and_not_under_it(page: Any, scripted: Server, menu: str) -> None:
     opened(page, scripted)

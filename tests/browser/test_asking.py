@@ -123,6 +123,25 @@ def test_stopping_ends_the_generation_and_gives_the_question_back(page: Any, scr
     assert httpx.get(f"{scripted.url}/api/health").json()["queue"] == {"running": 0, "waiting": 0}
 
 
+def test_a_question_that_is_left_for_another_answer_stands_in_the_box_again(page: Any, scripted: Server) -> None:
+    opened(page, scripted)
+    ask(page)
+    begin(page, "What is read slowly?")
+    page.wait_for_selector("[aria-busy] .stretch.plan")
+    page.click("#question-new")
+
+    page.wait_for_selector("#toast:has-text('was stopped')")
+    assert page.input_value("#question") == "What is read slowly?"
+
+
+def test_an_answer_below_the_fold_comes_into_view(page: Any, scripted: Server) -> None:
+    page.set_viewport_size({"width": 800, "height": 420})
+    opened(page, scripted)
+    ask(page)
+    box = page.locator(".output").bounding_box()
+    assert 0 <= box["y"] < 420
+
+
 def test_the_place_in_the_queue_is_shown(context: Any, scripted: Server) -> None:
     first, second = context.new_page(), context.new_page()
     opened(first, scripted)

@@ -157,7 +157,11 @@ def test_a_library_is_made_chosen_and_removed(page: Any, scripted: Server) -> No
     page.wait_for_selector(".dropzone")
     assert page.input_value("#library") == "made-here"
     assert page.url.endswith("#/library/made-here")
+    page.set_input_files("#files", LETTER)
+    page.wait_for_selector("#documents >> text=letter.txt")
     page.click("#library-remove")
+    page.wait_for_selector("#dialog >> text=holds 1 document.")
     page.click("#dialog-ok")
+    page.wait_for_selector("#library-remove[disabled]")  # the default one stays
     page.wait_for_selector(".document")
     assert "made-here" not in texts(page, "#library option")

@@ -272,6 +272,24 @@ def test_a_library_is_not_passed_between_threads(library: Library) -> None:
         pool.submit(library.documents).result()
 
 
+def test_a_document_that_is_removed_while_it_is_searched_is_left_out(
+    library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add([folder])
+    (voyage,) = (info.name for info in library.documents() if info.name.endswith("voyage.md"))
+    read = Store.passages_at
+
+    def slowly(store: Store, places: Any) -> Any:
+        if voyage in {info.name for info in library.documents()}:
+            with Library(library.path) as other:
+                other.remove([voyage])
+        return read(store, places)
+
+    monkeypatch.setattr(Store, "passages_at", slowly)
+    found = library.search("What happened to the mast of the Petrel in the orchard?", tokens=300).passages
+    assert {Path(each.passage.document).name for each in found} == {"orchard.txt"}
+
+
 def test_an_empty_library_says_what_to_do(library: Library) -> None:
     with pytest.raises(LibraryError, match="add documents first"):
         library.search("Who?")

@@ -111,7 +111,7 @@ def test_a_document_replaced_meanwhile_is_no_damage(tmp_path: Path) -> None:
         store = library._store
         (held,) = store.documents()
         library.add_document(Document("log.txt", "Other words.", "2"))
-        with pytest.raises(LibraryError, match=r"log\.txt was changed by another process meanwhile"):
+        with pytest.raises(LibraryError, match=r"log\.txt was changed or removed meanwhile"):
             store.passages(held, range(held.passages))
 
 

@@ -119,6 +119,25 @@ def test_everything_that_is_answered_has_a_description(server: Served) -> None:
                 assert media != "application/json" or "$ref" in schema.get("items", schema), path
 
 
+@pytest.mark.parametrize(
+    ("body", "told", "param"),
+    [
+        (b'{"question": "q", "tokens": 0}', "tokens: Input should be greater than or equal to 1", "tokens"),
+        (b'{"question": ', "the body: it is no JSON", None),
+        (b"[1]", "the body: it must be a JSON object, sent with Content-Type: application/json", None),
+    ],
+)
+def test_a_body_at_fault_is_told_by_its_field(server: Served, body: bytes, told: str, param: str | None) -> None:
+    sent = {"content": body, "headers": {"content-type": "application/json"}}
+    error = server.http.post("/api/libraries/default/search", **sent).json()["error"]
+    assert error["message"].startswith(told)
+    assert error["param"] == param
+
+
+def test_probes_may_ask_for_the_head_alone(server: Served) -> None:
+    assert [server.http.head(path).status_code for path in ("/", "/api/health")] == [200, 200]
+
+
 def test_search_gives_passages_in_reading_order(server: Served) -> None:
     found = server.http.post("/api/libraries/default/search", json={"question": QUESTION, "effort": "fast"}).json()
     assert set(found) == {"question", "passages", "tokens"}

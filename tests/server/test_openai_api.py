@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openai
@@ -184,3 +185,20 @@ def test_what_open_webui_sends(server: Served) -> None:
     assert "".join(delta.get("content", "") for delta in deltas).startswith(ANSWER[:-1])
     assert any(delta.get("reasoning_content") for delta in deltas)
     assert chunks[-1]["usage"]["total_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"tools": [{"type": "function"}]}, {"logprobs": True}, {"logit_bias": {"5": 1}}, {"presence_penalty": 1}],
+)
+def test_what_cannot_be_done_is_refused(server: Served, asked: dict[str, Any]) -> None:
+    body = {"model": "talking", "messages": [{"role": "user", "content": "hello"}], **asked}
+    answer = server.http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 422
+    assert "leave" in answer.json()["error"]["message"]
+
+
+def test_an_empty_list_of_inputs_is_told_as_such(server: Served) -> None:
+    answer = server.http.post("/v1/embeddings", json={"model": "static", "input": []}).json()["error"]
+    assert answer["param"] == "input"
+    assert "at least 1 item" in answer["message"]

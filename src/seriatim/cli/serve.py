@@ -46,11 +46,14 @@ def serve(
 
     Listens on this machine only, at http://127.0.0.1:8765, until Ctrl-C.
     """
+    import logging
     import os
     from urllib.parse import quote
 
     from seriatim.cli.printing import notice
     from seriatim.errors import UsageError
+    from seriatim.models.catalog import MODELS
+    from seriatim.models.opening import check_reader, default_reader
 
     # One search multiplies one matrix by one vector, and several run at once: more threads would only get in their way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -60,12 +63,21 @@ def serve(
     except ImportError as error:
         raise UsageError(f"{_MISSING} ({error.name} is not installed)") from error
 
+    answers_with = model or default_reader()
+    check_reader(answers_with)
+
     def started(address: str) -> None:
         page = f"{address}/?token=…" if token else address
         notice(f"serving {page} (API: {address}/docs); Ctrl-C stops it")
+        named = MODELS.get(answers_with)
+        if named and not named.fetched:
+            size = named.size / 1e6
+            notice(f"the model {named.name} is fetched now, once ({size:,.0f} MB); a question waits for it")
         if browser:
             _open(f"{address}/?token={quote(token, safe='')}" if token else address)
 
+    # The MCP package would bring a handler of its own, which draws boxes.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     run(
         Settings(
             host=host,
@@ -96,7 +108,10 @@ def mcp(
     import asyncio
 
     from seriatim.errors import UsageError
+    from seriatim.models.opening import check_reader
 
+    if model:
+        check_reader(model)
     try:
         from seriatim.server.mcp import mcp_server
         from seriatim.server.services import Services

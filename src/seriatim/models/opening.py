@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,12 @@ def open_generator(
     for what is none of these, and `ModelError` where the model cannot be fetched or loaded.
     """
     wanted = model or default_reader()
-    if wanted.startswith(("http://", "https://")):
+    if "://" in wanted:
+        _check_address(wanted)
         from seriatim.models.endpoint import Endpoint
 
         address, _, served = wanted.partition("#")
         return Endpoint(address, served or None)
-    if "://" in wanted:
-        raise UsageError(f"{wanted} cannot be asked: the address of a model begins with http:// or https://")
     path = reader_path(wanted, progress=progress)
     if path.is_dir():
         from seriatim.models.olmoe import NativeOlmoe
@@ -49,6 +49,22 @@ def open_generator(
     # Models cut text into other tokens than passages are counted in, up to about twice as many.
     context_tokens = max(DEFAULT_CONTEXT_TOKENS, 2 * passage_tokens)
     return LlamaCpp(path, context_tokens=context_tokens)
+
+
+def check_reader(model: str) -> None:
+    """Raise `UsageError` where `model` is no reader's name, no path of anything, and no address; nothing is fetched."""
+    if "://" in model:
+        _check_address(model)
+        return
+    with suppress(ModelError):  # it is not here yet
+        path = reader_path(model, fetch=False)
+        if model not in MODELS and not path.expanduser().exists():
+            raise UsageError(f"there is no model {model}: give a .gguf file or the folder of an OLMoE checkpoint")
+
+
+def _check_address(model: str) -> None:
+    if not model.startswith(("http://", "https://")):
+        raise UsageError(f"{model} cannot be asked: the address of a model begins with http:// or https://")
 
 
 def reader_path(model: str, *, fetch: bool = True, progress: "Progress | None" = None) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from numbers import Integral
 from pathlib import Path
 from types import TracebackType
@@ -24,13 +25,14 @@ from seriatim.retrieval.first_stage import FirstStage, Rows, Scores
 from seriatim.retrieval.ranking import EFFORTS, Effort
 from seriatim.retrieval.reports import AddReport, DocumentInfo, LibraryStatus
 from seriatim.retrieval.selection import ORDERS, Order, in_reading_order, within_budget
-from seriatim.retrieval.store import Indexed, Store, Stored
+from seriatim.retrieval.store import Changed, Indexed, Store, Stored
 
 if TYPE_CHECKING:
     from seriatim.answering import Answer, AskOptions
     from seriatim.models.generator import Generator
 
 DEFAULT_TOKENS = 1024
+_CHANGES = 3  # of what is searched, while it is searched, are borne
 
 
 class SearchOptions(TypedDict, total=False):
@@ -156,6 +158,21 @@ class Library:
         `UsageError` for a request that makes no sense, `LibraryError` where there is nothing to search.
         """
         check_request(question, tokens=tokens, passages=passages, order=order, effort=effort, progress=progress)
+        for _ in range(_CHANGES):
+            with suppress(Changed):
+                return self._search(question, documents, tokens, passages, order, effort, progress)
+        return self._search(question, documents, tokens, passages, order, effort, progress)
+
+    def _search(
+        self,
+        question: str,
+        documents: Named | None,
+        tokens: Tokens,
+        passages: int | None,
+        order: Order,
+        effort: Effort,
+        progress: Progress | None,
+    ) -> Context:
         stored = self._asked(documents)
         stage = self._first_stage(stored)
         most = ceiling(tokens)

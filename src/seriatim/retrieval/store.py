@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -74,6 +74,10 @@ CREATE TABLE dense (
     PRIMARY KEY (document, level, number)
 ) WITHOUT ROWID;
 """
+
+
+class Changed(LibraryError):
+    """What was asked is no longer as it was: another thread or process replaced or removed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,11 +396,11 @@ class Store:
         )  # fmt: skip
 
     def _lost(self, stored: Stored, what: str) -> LibraryError:
-        """Why something of a document is not as it was: another process replaced the document, or it is damaged."""
+        """Why something of a document is not as it was: another thread or process replaced it, or it is damaged."""
         with explained(self.path):
             row = self._db.execute("SELECT sha256 FROM documents WHERE id = ?", (stored.id,)).fetchone()
         if row != (stored.sha256,):
-            return LibraryError(f"{stored.name} was changed by another process meanwhile; do the same again")
+            return Changed(f"{PurePath(stored.name).name} was changed or removed meanwhile; do the same again")
         return self._damaged(what)
 
     def _damaged(self, what: str) -> LibraryError:

@@ -108,6 +108,7 @@ async def ask(library: LibraryName, body: Ask, services: ServicesHere, client: C
     return EventStream(asking.event_stream(services, question, client))
 
 
+@router.head("/api/health", include_in_schema=False)
 @router.get("/api/health", tags=["server"], response_model=responses.Health)
 async def health(services: ServicesHere) -> dict[str, object]:
     """Whether the server is up, and what its model is doing."""
@@ -257,6 +258,8 @@ def list_answers(
     before: Annotated[str, Query(max_length=64)] | None = None,
 ) -> list[dict[str, Any]]:
     """The latest answers, newest first; `before` one of them for the next page."""
+    if library is not None:
+        services.libraries.folder(library)
     return services.history.listed(library=library, limit=limit, before=before)
 
 

@@ -56,6 +56,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Services]:
     def reference() -> HTMLResponse:
         return HTMLResponse(reference_page(app.openapi()))
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(_PAGE / "index.html")

@@ -71,13 +71,15 @@ def renamed(given: Upload, taken: Container[str]) -> Upload:
 
 def keep(source: BinaryIO, folder: Path, file: str) -> None:
     """Write an uploaded file into a library's folder; under its name it is whole or not there."""
-    (folder / FILES).mkdir(exist_ok=True)
     partial = folder / FILES / f".{file}"
     try:
+        (folder / FILES).mkdir(exist_ok=True)
         with partial.open("wb") as target:
             shutil.copyfileobj(source, target)
         partial.rename(folder / FILES / file)
     except OSError as error:
+        if not folder.is_dir():
+            raise NotFound("the library was removed while the upload came; add the file to another one") from error
         partial.unlink(missing_ok=True)
         raise DocumentError(
             f"the upload could not be kept ({error.strerror}); free some space and try again"

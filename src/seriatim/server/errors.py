@@ -1,6 +1,7 @@
 """What can go wrong with a request, and the one form in which every error goes out."""
 
 import logging
+import re
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +13,7 @@ from seriatim.errors import DocumentError, LibraryError, ModelError, SeriatimErr
 
 STOPPING = "the server is stopping; ask again when it is back"
 _log = logging.getLogger(__name__)
+_TRIED = re.compile(r"constrained-|\[|^(str|int|float|bool|literal)$")
 
 
 class NotFound(SeriatimError):
@@ -60,14 +62,14 @@ def told(error: Exception) -> tuple[str, str]:
     return _unforeseen_words(error), "server_error"
 
 
-def error_body(message: str, kind: str) -> dict[str, object]:
-    """The one form of an error; it is also that of OpenAI's API."""
-    return {"error": {"message": message, "type": kind, "param": None, "code": kind}}
+def error_body(message: str, kind: str, param: str | None = None) -> dict[str, object]:
+    """The one form of an error; it is also that of OpenAI's API, where `param` names the field at fault."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": kind}}
 
 
-def error_response(status: int, message: str, kind: str) -> JSONResponse:
+def error_response(status: int, message: str, kind: str, param: str | None = None) -> JSONResponse:
     headers = {"retry-after": "5"} if status in (429, 503) else None
-    return JSONResponse(error_body(message, kind), status, headers)
+    return JSONResponse(error_body(message, kind, param), status, headers)
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -85,9 +87,8 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-        return error_response(422, f"{where}: {first['msg']}; see /docs", "invalid_request_error")
+        where, said = _invalid_words(error)
+        return error_response(422, f"{where or 'the body'}: {said}; see /docs", "invalid_request_error", where or None)
 
     @app.exception_handler(HTTPException)
     def _http(_: Request, error: HTTPException) -> JSONResponse:
@@ -99,6 +100,22 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _unforeseen(_: Request, error: Exception) -> JSONResponse:
         return error_response(500, _unforeseen_words(error), "server_error")
+
+
+def _invalid_words(error: RequestValidationError) -> tuple[str, str]:
+    """Which field is not as it should be, "" for the body as a whole, and what is said of it.
+
+    Of a field that may be of several types each type says something; what is said of the value itself goes first.
+    """
+    found = sorted(error.errors(), key=lambda each: each["type"].endswith("_type"))
+    first = found[0]
+    if first["type"] == "json_invalid":
+        return "", f"it is no JSON ({first['ctx']['error']})"
+    if first["type"] == "model_attributes_type":
+        return "", "it must be a JSON object, sent with Content-Type: application/json"
+    # Pydantic adds the type that was tried, which no client knows by that name.
+    parts = [str(part) for part in first["loc"] if part not in ("body", "path", "query")]
+    return ".".join(part for part in parts if not _TRIED.search(part)), first["msg"]
 
 
 def _unforeseen_words(error: Exception) -> str:

@@ -13,7 +13,7 @@ from seriatim.server.errors import NotFound
 
 # Backslashes also break what some programs would make a link of without any markup: http://… and www.…
 _NUMBERED = re.compile(r"^(\d{1,9})\.")
-_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~-]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~]|^-|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 class History:

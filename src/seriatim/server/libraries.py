@@ -45,7 +45,7 @@ class Libraries:
         """The folder of a library that exists. Raises `NotFound`."""
         folder = self._place(name) if _NAME.fullmatch(name) else None
         if folder is None or not (name == DEFAULT or (folder / FILE).is_file()):
-            raise NotFound(f"there is no library {name[:64]!r}; GET /api/libraries lists them")
+            raise NotFound(f"there is no library {name[:64]!r}; list the libraries to see which there are")
         return folder
 
     def names(self) -> list[str]:

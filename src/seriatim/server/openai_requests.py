@@ -77,15 +77,23 @@ class ChatRequest(Sampled):
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1000)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    tools: list[Any] | None = None
     tool_choice: Any = None
     response_format: dict[str, Any] | None = None
+    logprobs: bool | None = None
+    logit_bias: dict[str, float] | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
-        if self.tool_choice not in (None, "auto", "none"):
-            raise ValueError("no tools are called here; leave tool_choice out")
+        if self.tool_choice not in (None, "auto", "none") or (self.tools and self.tool_choice != "none"):
+            raise ValueError("no tools are called here; leave tools and tool_choice out")
         if self.response_format is not None and self.response_format.get("type", "text") != "text":
             raise ValueError("only text is written here; leave response_format out")
+        for name in ("logprobs", "logit_bias", "frequency_penalty", "presence_penalty"):
+            if getattr(self, name):
+                raise ValueError(f"{name} has no effect here; leave it out")
         return self
 
     @property

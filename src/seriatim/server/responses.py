@@ -163,7 +163,7 @@ class Answer(AnswerInfo):
 class Fault(_Response):
     message: str
     type: str
-    param: None
+    param: str | None
     code: str
 
 

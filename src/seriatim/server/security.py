@@ -118,8 +118,9 @@ class Guard:
             return None
         if given is not None and self._is_a_guess(client, given):
             self._wrong_tokens.take(client)
+        what = "a token is needed" if given is None else "this token is wrong"
         return Refusal(
-            401, "token", "a token is needed: send 'Authorization: Bearer TOKEN', or open /?token=TOKEN in the browser"
+            401, "token", f"{what}: send 'Authorization: Bearer TOKEN', or open /?token=TOKEN in the browser"
         )
 
     def _is_a_guess(self, client: str, wrong: str) -> bool:

@@ -1,5 +1,6 @@
 """How a server is set up, and what it allows."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -10,9 +11,11 @@ from seriatim.home import home
 from seriatim.models.generator import Generator
 from seriatim.models.opening import open_generator
 from seriatim.progress import Progress
+from seriatim.retrieval import embedders
 
 MIB = 1 << 20
 DEFAULT_PORT = 8765
+_HOST = re.compile(r"[\w.-]+|\[[0-9a-fA-F:.]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ def _opened(model: str | None, progress: Progress) -> Generator:
 class Settings:
     """How a server is set up. `model` and `embedder` are as on the command line; None stands for the default.
 
-    Raises `UsageError` for an address beyond this machine without a token.
+    Raises `UsageError` for an address beyond this machine without a token, for what is no host's name, and for an
+    embedder that there is none of.
     """
 
     host: str = "127.0.0.1"
@@ -80,6 +84,11 @@ class Settings:
                 f"{self.host} can be reached from other machines, so a token is needed: set SERIATIM_TOKEN, "
                 "for example to the output of `openssl rand -hex 32`"
             )
+        for name in self.allowed_hosts:
+            if not _HOST.fullmatch(name):
+                raise UsageError(f"{name!r} is no host's name; give one like seriatim.example.org, without http://")
+        if self.embedder:
+            embedders.checked(self.embedder)
 
 
 def is_this_machine(host: str) -> bool:

@@ -19,6 +19,8 @@ const STAGES = {
   answer: "Writing the answer",
 };
 
+const LONG = 240; // characters of a question that would fill the screen as a headline
+
 /**
  * The view of an answer: `element`, `event({event, data})` for what streams in, `keep(answer)` for a finished one,
  * `end(message)` where it ends without one. `find` gives a document by id, `open` opens the source of a passage or citation, `again`
@@ -34,7 +36,7 @@ export function answerView(question, { find, open, again, removed }) {
   const element = el(
     "article",
     { class: "answer", "aria-label": `Answer to: ${excerpt(question, 120)}` },
-    el("h2", { class: "question" }, question),
+    el("h2", { class: question.length > LONG ? "question long" : "question" }, question),
     place,
     process.element,
     status,
@@ -118,6 +120,7 @@ export function answerView(question, { find, open, again, removed }) {
     },
     answer(answer) {
       finished(answer);
+      comeIntoView(output);
       announce(`The answer: ${excerpt(answer.answer, 400)}`);
     },
   };
@@ -204,4 +207,10 @@ function cost({ model, usage, timings }) {
     `${usage.completion_tokens.toLocaleString("en")} written in ${seconds(timings.generate_s)}`,
   ];
   return el("p", { class: "cost hint" }, facts.join(" · "));
+}
+
+/** Show what came below the fold; what can be seen already stays where it is. */
+function comeIntoView(output) {
+  const { top, height } = output.getBoundingClientRect();
+  if (top > innerHeight * 0.7) output.scrollIntoView({ block: height < innerHeight / 2 ? "center" : "start", behavior: "instant" });
 }

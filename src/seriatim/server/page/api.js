@@ -9,7 +9,7 @@ export class ApiError extends Error {
   }
 }
 
-const GONE = "Seriatim's server does not answer. Start it again with “seriatim serve”; this page will go on by itself.";
+const GONE = "Seriatim's server does not answer. Start it again with “seriatim serve”.";
 
 const BROKEN = "The server stopped in the middle of this answer. What came is kept above; ask again once it is back.";
 

@@ -108,7 +108,10 @@ function kept() {
   }
 }
 
-/** Menus close when something else is clicked, on Escape, and when the focus leaves. */
+/**
+ * Menus close when something else is clicked, on Escape, and when the focus leaves. A panel can have the focus itself:
+ * else a press on its words would give it to the page, and close the menu before the click.
+ */
 function closeTogether(menus) {
   document.addEventListener("click", (event) => {
     for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;

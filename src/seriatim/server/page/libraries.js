@@ -5,6 +5,8 @@ import { ask } from "./dialog.js";
 import { byId, el } from "./dom.js";
 import { plural } from "./text.js";
 
+const DEFAULT = "default"; // the command line's, which stays
+
 /** `choose(name)` is called when another library is chosen. */
 export function libraryChooser({ choose }) {
   const select = byId("library");
@@ -23,6 +25,7 @@ export function libraryChooser({ choose }) {
   });
   byId("library-remove").addEventListener("click", async () => {
     const name = select.value;
+    listed = await api.libraries().catch(() => listed); // documents have come and gone since
     const size = listed.find((library) => library.name === name)?.documents ?? 0;
     const text = `“${name}” holds ${plural(size, "document")}. They are removed for good, and the answers kept from them.`;
     const act = () => api.removeLibrary(name);
@@ -40,7 +43,7 @@ export function libraryChooser({ choose }) {
           el("option", { value: library.name, selected: library.name === name }, library.error ? `${library.name} (damaged)` : library.name),
         ),
       );
-      byId("library-remove").disabled = listed.length < 2;
+      byId("library-remove").disabled = !name || name === DEFAULT;
     },
   };
 }

@@ -52,7 +52,7 @@ export function watchHealth(back) {
     } catch (error) {
       if (!away) {
         away = true;
-        byId("banner").textContent = error.message;
+        byId("banner").textContent = `${error.message} This page goes on by itself.`;
         byId("banner").hidden = false;
         showOpening(null);
       }

@@ -215,13 +215,15 @@ function answered(view) {
   tell("answers");
 }
 
-/** Something else is to be shown: what is being asked ends, and nobody waits for it. */
+/** Something else is to be shown: what is being asked ends, and its words go back to the box. */
 function abandon() {
   if (!state.asking) return;
   state.asking.abort();
   state.asking = null;
   question.busy(false);
-  question.answered();
+  if (byId("question").value) return; // what was typed meanwhile stays
+  question.set(state.thread.at(-1).question);
+  toast("Your question was stopped. It stands in the box again.");
 }
 
 // The source beside the answer
