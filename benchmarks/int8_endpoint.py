@@ -1,9 +1,9 @@
 """A causal language model behind an OpenAI-compatible address, its layers computed in 8-bit integers.
 
 For long experiments on a processor with 8-bit dot products (VNNI), where this reads prompts faster than llama.cpp's
-portable build; one prompt at a time, greedily, which is all that `seriatim eval run` asks for. Weights get
-a scale an output channel, activations a scale a token; channels that stick out are levelled first, on a text that is
-read once (SmoothQuant, arXiv 2211.10438, alpha 0.5).
+portable build: one prompt at a time, greedily, or with --slots many at once, with what else a request may ask. Weights
+get a scale an output channel, activations a scale a token; channels that stick out are levelled first, on a text that
+is read once (SmoothQuant, arXiv 2211.10438, alpha 0.5).
 
     python benchmarks/int8_endpoint.py MODEL.gguf --port 8011 --threads 2
     seriatim eval run … --reader http://127.0.0.1:8011/v1
@@ -15,7 +15,7 @@ At the start it prints how far its next-token probabilities are from float32's o
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from torch import Tensor, nn
 
+from int8_batches import CHUNK, Asked, Batches
 from seriatim.training.memory import keep_freed_memory
 
 TEXT = Path(__file__).parents[1] / "examples" / "sennet-water.md"
 ALPHA = 0.5
-CHUNK = 256  # of a prompt's tokens at a time, so that they stay in the cache
 
 
 def main() -> None:
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8011)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--context", type=int, default=8192)
+    parser.add_argument("--slots", type=int, default=1, help="so many prompts at once")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)
@@ -48,12 +49,18 @@ def main() -> None:
     first, second = text[:, :1024], text[:, 1024:2048]
     reference = model(second).logits[0].log_softmax(-1)
     to_int8(model, peaks(model, first))
-    ours = model(second).logits[0].log_softmax(-1)
+    if options.slots > 1:
+        model.lm_head = Int8Linear(model.lm_head, Rows())
+        batches = Batches(model, tokenizer, slots=options.slots, context=options.context)
+        ours, name = batches.log_probabilities(second[0].tolist()), f"{options.model.stem}-int8-batched"
+        made = app(lambda asked: whole(batches, tokenizer, asked), name, options.context)
+    else:
+        ours, name = model(second).logits[0].log_softmax(-1), f"{options.model.stem}-int8"
+        made = app(lambda asked: events(model, tokenizer, asked), name, options.context)
     divergence = (reference.exp() * (reference - ours)).sum(-1).mean()
     agreement = (reference.argmax(-1) == ours.argmax(-1)).float().mean()
     print(f"beside float32: KL {divergence:.4f} nats a token, same first choice {agreement:.1%}", flush=True)
-    name = f"{options.model.stem}-int8"
-    uvicorn.run(app(model, tokenizer, name, options.context), port=options.port, log_level="warning")
+    uvicorn.run(made, port=options.port, log_level="warning")
 
 
 def opened(path: Path) -> tuple[Any, Any]:
@@ -139,8 +146,8 @@ class Int8Linear(nn.Module):
         return products.view(*vectors.shape[:-1], -1)
 
 
-def app(model: Any, tokenizer: Any, name: str, context: int) -> FastAPI:
-    """The address."""
+def app(answer: Callable[[dict[str, Any]], Iterator[str]], name: str, context: int) -> FastAPI:
+    """The address; `answer` gives the events of a request."""
     made = FastAPI()
 
     @made.get("/v1/models")
@@ -149,16 +156,39 @@ def app(model: Any, tokenizer: Any, name: str, context: int) -> FastAPI:
 
     @made.post("/v1/chat/completions")
     async def chat(request: Request) -> StreamingResponse:
-        asked = await request.json()
-        prompt = tokenizer.apply_chat_template(asked["messages"], add_generation_prompt=True, return_dict=True)
-        said = events(model, tokenizer, prompt["input_ids"], asked.get("max_tokens", 512))
-        return StreamingResponse(said, media_type="text/event-stream")
+        return StreamingResponse(answer(await request.json()), media_type="text/event-stream")
 
     return made
 
 
-def events(model: Any, tokenizer: Any, ids: list[int], most: int) -> Iterator[str]:
+def prompt(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
+    """The ids of a conversation; a last message of the assistant is gone on with."""
+    begun = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+    turns = messages[:-1] if begun else messages
+    text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) + begun
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def whole(batches: Batches, tokenizer: Any, request: dict[str, Any]) -> Iterator[str]:
+    """The answer in one piece."""
+    stops = request.get("stop") or []
+    asked = Asked(
+        prompt(tokenizer, request["messages"]),
+        request.get("max_tokens", 512),
+        [stops] if isinstance(stops, str) else stops,
+        request.get("temperature", 0.0),
+        request.get("top_p", 1.0),
+        request.get("seed", 0),
+    )
+    text = batches.answer(asked)
+    yield event({"choices": [{"index": 0, "delta": {"content": text}}]})
+    yield from ending(asked.finish, len(asked.ids), len(asked.written))
+
+
+def events(model: Any, tokenizer: Any, request: dict[str, Any]) -> Iterator[str]:
     """The answer token by token, then the reason why it ended, and the tokens."""
+    ids, most = prompt(tokenizer, request["messages"]), request.get("max_tokens", 512)
     written: list[int] = []
     finish = "length"
     shown = ""
@@ -173,7 +203,11 @@ def events(model: Any, tokenizer: Any, ids: list[int], most: int) -> Iterator[st
             shown = text
         if len(written) == most:
             break
-    usage = {"prompt_tokens": len(ids), "completion_tokens": len(written), "total_tokens": len(ids) + len(written)}
+    yield from ending(finish, len(ids), len(written))
+
+
+def ending(finish: str, read: int, written: int) -> Iterator[str]:
+    usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
     yield event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], "usage": usage})
     yield "data: [DONE]\n\n"
 

@@ -4,7 +4,9 @@ Each task's arms in turn: plain, cot, reflection, phased, verified (not MMLU, wh
 self-consistency on as many tokens as phased has spent on each problem; MMLU also by the letters' log-probability, in
 a table of its own. At most --limit problems a task, drawn with --seed, the same for every arm; temperature 0, but for
 self-consistency. Every arm is compared with cot: difference with a bootstrap interval, exact McNemar, and Holm's
-adjustment over all comparisons here. Runs are kept in --runs and go on where they were, whatever stopped them.
+adjustment over all comparisons here. Runs are kept in --runs and go on where they were, whatever stopped them. An
+address that answers many at once is asked --at-once problems together; the seconds of a problem are then those in
+which others were answered too.
 
     python benchmarks/reasoning.py --gsm8k FOLDER --mmlu FOLDER --humaneval FOLDER --limit 150 \\
         --runs runs/reasoning --out benchmarks/results/reasoning.json
@@ -61,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--limit", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--at-once", type=int, default=1, help="so many problems are asked together")
     parser.add_argument("--runs", type=Path, default=Path("runs/reasoning"))
     parser.add_argument("--out", type=Path)
     parser.add_argument(
@@ -99,7 +102,8 @@ def _ask(plans: Sequence[runs.Plan], data: dict[str, Problems], options: argpars
             def show(left: str, done: int, total: int, label: str = f"{name}, {arm}") -> None:
                 print(f"{label}: {done} of {total}, {left}", file=sys.stderr, flush=True)
 
-            runs.run(plan, data[name], reader, _folder(options.runs, name, arm), show)
+            folder = _folder(options.runs, name, arm)
+            runs.run(plan, data[name], reader, folder, show, at_once=options.at_once)
     finally:
         reader.generator.close()
 

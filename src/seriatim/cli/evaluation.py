@@ -23,7 +23,7 @@ Order = Literal["document", "relevance", "reversed", "shuffled", "ends", "full",
 ArmName = Literal["plain", "cot", "reflection", "phased", "verified", "self-consistency", "letters"]
 # Options of `run` for tasks that ask about documents, and for those that ask problems; the others are for both.
 _OF_DOCUMENTS = ("order", "effort", "embedder", "passages", "stitch")
-_OF_PROBLEMS = ("arm", "samples", "match")
+_OF_PROBLEMS = ("arm", "samples", "match", "at_once")
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.", show_default=False)]
 TaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="See: seriatim eval list.", show_default=False)]
 
@@ -117,6 +117,10 @@ def run(
             "--match", metavar="RUN", help="Self-consistency spends the tokens of that run.", show_default=False
         ),
     ] = None,
+    at_once: Annotated[
+        int,
+        typer.Option("--at-once", metavar="N", min=1, max=512, help="So many problems are put to an address together."),
+    ] = 1,
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -140,7 +144,7 @@ def run(
         if task in REASONING:
             _refuse(context, task, "documents", _OF_DOCUMENTS)
             asked = reasoning.Plan(REASONING[task], arm or "cot", budgets, limit, seed, match, samples)
-            made = _ask_problems(asked, reader, data, path)
+            made = _ask_problems(asked, reader, data, path, at_once)
         else:
             found = find_task(task)
             _refuse(context, task, "arms", _OF_PROBLEMS)
@@ -158,9 +162,9 @@ def _refuse(context: typer.Context, task: str, lacking: str, options: tuple[str,
     """Raise `UsageError` where one of `options` was given, which mean nothing for the task."""
     from seriatim.errors import UsageError
 
-    given = [name for name in options if _given(context, name)]
+    given = [f"--{name.replace('_', '-')}" for name in options if _given(context, name)]
     if given:
-        raise UsageError(f"{task} has no {lacking}: leave out {' and '.join(f'--{name}' for name in given)}")
+        raise UsageError(f"{task} has no {lacking}: leave out {' and '.join(given)}")
 
 
 def _given(context: typer.Context, name: str) -> bool:
@@ -192,7 +196,7 @@ def _ask_documents(plan: "runs.Plan", reader: str, data: Path | None, path: Path
                 model.close()
 
 
-def _ask_problems(plan: "reasoning.Plan", reader: str, data: Path | None, path: Path) -> "Run":
+def _ask_problems(plan: "reasoning.Plan", reader: str, data: Path | None, path: Path, at_once: int) -> "Run":
     from seriatim.cli.progress import progress_bar
     from seriatim.errors import UsageError
     from seriatim.evaluation.generation import Reader
@@ -203,13 +207,15 @@ def _ask_problems(plan: "reasoning.Plan", reader: str, data: Path | None, path: 
 
     if reader == "none":
         raise UsageError(f"without a reader nobody answers {plan.task.name}; name one with --reader")
+    if at_once > 1 and "://" not in reader:
+        raise UsageError("a model in this process answers one problem after the other; --at-once is for an address")
     runs.check(plan)
     with progress_bar("Asking") as update:
         problems = fetched_problems(plan.task, update) if data is None else read_problems(plan.task, data)
         identity = reader_identity(reader)
         model = open_generator(reader, progress=update)
         try:
-            return runs.run(plan, problems, Reader(model, identity), path, update)
+            return runs.run(plan, problems, Reader(model, identity), path, update, at_once=at_once)
         finally:
             model.close()
 

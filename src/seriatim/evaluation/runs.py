@@ -89,7 +89,7 @@ def run(
 
 
 def missing(
-    wanted: Sequence[tuple[_Asked, int]], rows: Sequence[records.Row], progress: Progress | None
+    wanted: Sequence[tuple[_Asked, int]], rows: Sequence[records.Row], progress: Progress | None = None
 ) -> Iterator[tuple[_Asked, int]]:
     """Of the `wanted` questions and budgets those that have no row yet; `progress` is told after each."""
     done = {(row["question_id"], row["tokens"]) for row in rows}

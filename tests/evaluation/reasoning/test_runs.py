@@ -1,7 +1,10 @@
 """Reasoning runs: rows, costs, resumption, refusals."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from seriatim.evaluation.reasoning import gsm8k, humaneval, mmlu, sandbox
 from seriatim.evaluation.reasoning.problems import Problems, read_problems
 from seriatim.evaluation.reasoning.runs import Plan, run
 from seriatim.evaluation.summary import summary
+from seriatim.models.generator import Piece
 from tests.evaluation.data import write_rows
 from tests.evaluation.reasoning.scripted import GSM8K, HUMANEVAL, MMLU, Knowing, Scripted, reader
 from tests.evaluation.reasoning.test_sandbox import isolated
@@ -58,6 +62,18 @@ def test_what_a_stopped_run_was_told_is_kept(tmp_path: Path, problems: Problems)
         run(COT, problems, reader(Scripted(ANSWERS[0])), tmp_path / "run")
     assert len(records.read_run(tmp_path / "run").rows) == 1
     assert len(run(COT, problems, reader(Scripted(*ANSWERS[1:])), tmp_path / "run").rows) == 3
+
+
+def test_an_address_is_asked_several_problems_together(tmp_path: Path, problems: Problems) -> None:
+    class Together(Scripted):
+        waits = Barrier(len(problems.problems), timeout=30)
+
+        def stream(self, *given: Any, **named: Any) -> Iterator[Piece]:
+            self.waits.wait()
+            yield from super().stream(*given, **named)
+
+    made = run(COT, problems, reader(Together(*ANSWERS)), tmp_path / "run", at_once=len(problems.problems))
+    assert [row["question_id"] for row in made.rows] == [each.id for each in problems.problems]
 
 
 def test_verified_does_not_ask_again_what_phased_has_asked(tmp_path: Path, problems: Problems) -> None:

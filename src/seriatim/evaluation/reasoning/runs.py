@@ -4,6 +4,7 @@ Main path: `run` â†’ for each problem and budget not asked yet: `arms.attempt` â
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,18 @@ class Plan:
         return (NO_TOKENS,) if self.arm == "letters" else tuple(sorted(set(self.tokens or (self.task.tokens,))))
 
 
-def run(plan: Plan, problems: Problems, reader: Reader, path: Path, progress: Progress | None = None) -> records.Run:
+def run(
+    plan: Plan,
+    problems: Problems,
+    reader: Reader,
+    path: Path,
+    progress: Progress | None = None,
+    *,
+    at_once: int = 1,
+) -> records.Run:
     """Ask what the run in the folder `path` has not asked yet, a row a problem and budget.
 
+    So many problems are asked `at_once` of a reader that threads can share: an address that answers several together.
     A run that was stopped, even killed, goes on where it was. Raises as `records.opened` does, `UsageError` for a plan
     that makes no sense, `SeriatimError` where code would have to run without isolation, and `ModelError` where the
     reader fails; what was asked until then is kept.
@@ -71,8 +81,12 @@ def run(plan: Plan, problems: Problems, reader: Reader, path: Path, progress: Pr
     wanted = [(problem, tokens) for tokens in plan.budgets for problem in drawn.problems]
     spent = _spent(plan, wanted)
     with records.opened(path, _settings(plan, problems, reader)) as (rows, file):
-        for problem, tokens in missing(wanted, rows, progress):
-            records.append(file, _row(plan, problem, tokens, reader, spent))
+        left = list(missing(wanted, rows))
+        with ThreadPoolExecutor(at_once) as threads:
+            together = threads.map if at_once > 1 else map
+            made = together(lambda each: _row(plan, each[0], each[1], reader, spent), left)
+            for _, row in zip(missing(wanted, rows, progress), made, strict=True):
+                records.append(file, row)
     return records.read_run(path)
 
 

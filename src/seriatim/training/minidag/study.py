@@ -222,7 +222,7 @@ def _inference(model: Olmoe, config: StudyConfig, greedy: list[Outcome]) -> dict
 
 
 def _trained(config: StudyConfig, run: Path, progress: Progress | None) -> list[dict[str, float]]:
-    """Train to the end, testing along the way from practice on; returns the points of the curve, kept in `curve.json`."""
+    """Train to the end, testing along the way from practice on; the points of the curve, kept in `curve.json`."""
     file = run / "curve.json"
     points: list[dict[str, float]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     symbols, practice = tokenizer(), config.minidag.practice_steps
