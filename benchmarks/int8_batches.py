@@ -52,10 +52,16 @@ class Batches:
         self._slots: list[Asked | None] = [None] * slots
         threading.Thread(target=self._work, daemon=True).start()
 
-    def answer(self, asked: Asked) -> str:
-        """The text that answers, without the stop string that ended it."""
+    def ask(self, asked: Asked) -> None:
+        """Let a prompt be answered; `asked.ended` says when. Raises `ValueError` for one that is too long."""
+        if len(asked.ids) + asked.most > self._context:
+            raise ValueError(
+                f"{len(asked.ids)} tokens and {asked.most} to write are more than the {self._context} of the context"
+            )
         self._waiting.put(asked)
-        asked.ended.wait()
+
+    def text(self, asked: Asked) -> str:
+        """What has been written, without the stop string that ended it."""
         text: str = self._tokenizer.decode(asked.written, skip_special_tokens=True)
         return text[: min((found for each in asked.stops if (found := text.find(each)) >= 0), default=len(text))]
 
@@ -78,7 +84,6 @@ class Batches:
 
     def _begin(self, slot: int, asked: Asked) -> None:
         """Read a prompt, and write its first token."""
-        asked.ids = asked.ids[-(self._context - asked.most) :]
         asked.drawn.manual_seed(asked.seed)
         self._slots[slot] = asked
         *_, last_NE = self._prompt(asked.ids, slot)

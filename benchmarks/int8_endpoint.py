@@ -1,9 +1,10 @@
 """A causal language model behind an OpenAI-compatible address, its layers computed in 8-bit integers.
 
 For long experiments on a processor with 8-bit dot products (VNNI), where this reads prompts faster than llama.cpp's
-portable build: one prompt at a time, greedily, or with --slots many at once, with what else a request may ask. Weights
+portable build: one prompt at a time, greedily, or with --slots many at once. Weights
 get a scale an output channel, activations a scale a token; channels that stick out are levelled first, on a text that
-is read once (SmoothQuant, arXiv 2211.10438, alpha 0.5).
+is read once (SmoothQuant, arXiv 2211.10438, alpha 0.5). With --slots requests may have stop strings, a temperature,
+top_p and a seed; without, they are refused.
 
     python benchmarks/int8_endpoint.py MODEL.gguf --port 8011 --threads 2
     seriatim eval run … --reader http://127.0.0.1:8011/v1
@@ -19,11 +20,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import torch
 import torch.nn.functional as F
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from torch import Tensor, nn
 
 from int8_batches import CHUNK, Asked, Batches
@@ -31,6 +33,7 @@ from seriatim.training.memory import keep_freed_memory
 
 TEXT = Path(__file__).parents[1] / "examples" / "sennet-water.md"
 ALPHA = 0.5
+PATIENCE_S = 20.0
 
 
 def main() -> None:
@@ -56,7 +59,7 @@ def main() -> None:
         made = app(lambda asked: whole(batches, tokenizer, asked), name, options.context)
     else:
         ours, name = model(second).logits[0].log_softmax(-1), f"{options.model.stem}-int8"
-        made = app(lambda asked: events(model, tokenizer, asked), name, options.context)
+        made = app(lambda asked: alone(model, tokenizer, asked), name, options.context)
     divergence = (reference.exp() * (reference - ours)).sum(-1).mean()
     agreement = (reference.argmax(-1) == ours.argmax(-1)).float().mean()
     print(f"beside float32: KL {divergence:.4f} nats a token, same first choice {agreement:.1%}", flush=True)
@@ -155,8 +158,12 @@ def app(answer: Callable[[dict[str, Any]], Iterator[str]], name: str, context: i
         return {"object": "list", "data": [{"id": name, "object": "model", "max_model_len": context}]}
 
     @made.post("/v1/chat/completions")
-    async def chat(request: Request) -> StreamingResponse:
-        return StreamingResponse(answer(await request.json()), media_type="text/event-stream")
+    async def chat(request: Request) -> Response:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 256  # a thread waits for each answer
+        try:
+            return StreamingResponse(answer(await request.json()), media_type="text/event-stream")
+        except ValueError as error:
+            return JSONResponse({"error": {"message": str(error)}}, 400)
 
     return made
 
@@ -171,7 +178,7 @@ def prompt(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
 
 
 def whole(batches: Batches, tokenizer: Any, request: dict[str, Any]) -> Iterator[str]:
-    """The answer in one piece."""
+    """The answer in one piece. Raises `ValueError` for a request that cannot be answered."""
     stops = request.get("stop") or []
     asked = Asked(
         prompt(tokenizer, request["messages"]),
@@ -179,11 +186,26 @@ def whole(batches: Batches, tokenizer: Any, request: dict[str, Any]) -> Iterator
         [stops] if isinstance(stops, str) else stops,
         request.get("temperature", 0.0),
         request.get("top_p", 1.0),
-        request.get("seed", 0),
+        request.get("seed") or 0,
     )
-    text = batches.answer(asked)
-    yield event({"choices": [{"index": 0, "delta": {"content": text}}]})
+    batches.ask(asked)
+    return waited(batches, asked)
+
+
+def waited(batches: Batches, asked: Asked) -> Iterator[str]:
+    while not asked.ended.wait(PATIENCE_S):
+        yield ": not yet\n\n"  # or the client would take the silence for an end
+    yield event({"choices": [{"index": 0, "delta": {"content": batches.text(asked)}}]})
     yield from ending(asked.finish, len(asked.ids), len(asked.written))
+
+
+def alone(model: Any, tokenizer: Any, request: dict[str, Any]) -> Iterator[str]:
+    """The likeliest answer, token by token. Raises `ValueError` for a request that asks for more."""
+    if request.get("stop") or request.get("temperature"):
+        raise ValueError(
+            "this server was started for one prompt at a time and writes greedily; start it with --slots 8"
+        )
+    return events(model, tokenizer, request)
 
 
 def events(model: Any, tokenizer: Any, request: dict[str, Any]) -> Iterator[str]:

@@ -72,6 +72,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if not _paths(options):
         parser.error("name the data of one task at least")
+    if options.at_once < 1 or (options.at_once > 1 and "://" not in options.reader):
+        parser.error("--at-once is a number from 1 on, and more than 1 for an address alone")
     options.arms = [arm for arm in ARMS if arm in options.arms]
     return options
 

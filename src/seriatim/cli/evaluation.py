@@ -119,7 +119,7 @@ def run(
     ] = None,
     at_once: Annotated[
         int,
-        typer.Option("--at-once", metavar="N", min=1, max=512, help="So many problems are put to an address together."),
+        typer.Option("--at-once", metavar="N", min=1, max=100, help="So many problems are put to an address together."),
     ] = 1,
     folder: Annotated[
         Path | None,
@@ -132,7 +132,7 @@ def run(
     """Ask a task's questions; the same command goes on with a run that was stopped."""
     from seriatim.cli.printing import print_json
     from seriatim.errors import Interrupted
-    from seriatim.evaluation import runs
+    from seriatim.evaluation import records, runs
     from seriatim.evaluation.reasoning import runs as reasoning
     from seriatim.evaluation.reasoning.tasks import TASKS as REASONING
     from seriatim.evaluation.summary import summary
@@ -151,7 +151,11 @@ def run(
             plan = runs.Plan(found, order or "document", budgets, effort, passages, embedder, limit, seed, stitch)
             made = _ask_documents(plan, reader, data, path)
     except KeyboardInterrupt:
-        raise Interrupted(f"what was answered until now is kept in {path}; the same command goes on") from None
+        kept = (path / records.ROWS).exists()
+        told = (
+            f"what was answered until now is kept in {path}; the same command goes on" if kept else "nothing was asked"
+        )
+        raise Interrupted(told) from None
     if json:
         print_json(summary(made))
     else:

@@ -70,15 +70,11 @@ def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row],
     holds a run with other settings, or another process writes to it, `SeriatimError` where it cannot be written, or is
     damaged.
     """
+    new = not path.exists()
     with _writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        file = (path / ROWS).open("a", encoding="utf-8")
-    with file:
+    with _claimed(path) as file:
         with _writing(path):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UsageError(f"another process is at the run in {path}; wait for it") from error
             held = _settings(path)
             rows = _recovered(file, path)
             _settle(path, settings, held if rows and held else {})
@@ -86,15 +82,34 @@ def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row],
             yield rows, file
         finally:
             if not os.fstat(file.fileno()).st_size:
-                _forget(path)
+                _forget(path, folder=new)
 
 
-def _forget(path: Path) -> None:
-    """Remove a run in which nothing was asked; the folder too, unless it holds more."""
+@contextmanager
+def _claimed(path: Path) -> Iterator[TextIO]:
+    """The file of rows, to which no other process writes while the block runs."""
+    while True:
+        with _writing(path):
+            file = (path / ROWS).open("a", encoding="utf-8")
+        with file:
+            with _writing(path):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise UsageError(f"another process is at the run in {path}; wait for it") from error
+            if os.path.exists(path / ROWS) and os.path.samestat(os.fstat(file.fileno()), os.stat(path / ROWS)):
+                yield file
+                return
+            # A process that had no rows removed the file between the opening and the claim.
+
+
+def _forget(path: Path, *, folder: bool) -> None:
+    """Remove a run in which nothing was asked, with its `folder` if nothing else is in it."""
     for name in (SETTINGS, ROWS):
         (path / name).unlink(missing_ok=True)
-    with suppress(OSError):
-        path.rmdir()
+    if folder:
+        with suppress(OSError):
+            path.rmdir()
 
 
 def append(file: TextIO, row: Row) -> None:

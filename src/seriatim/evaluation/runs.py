@@ -89,7 +89,11 @@ def run(
 
 
 def missing(
-    wanted: Sequence[tuple[_Asked, int]], rows: Sequence[records.Row], progress: Progress | None = None
+    wanted: Sequence[tuple[_Asked, int]],
+    rows: Sequence[records.Row],
+    progress: Progress | None = None,
+    *,
+    at_once: int = 1,
 ) -> Iterator[tuple[_Asked, int]]:
     """Of the `wanted` questions and budgets those that have no row yet; `progress` is told after each."""
     done = {(row["question_id"], row["tokens"]) for row in rows}
@@ -99,8 +103,8 @@ def missing(
         yield each
         if progress:
             progress(_left(started, number - before, len(left) - number), len(wanted) - len(left) + number, len(wanted))
-        if number == 1:  # the first one took what the reader and the library needed to begin
-            started, before = time.monotonic(), 1
+        if number == at_once:  # the first ones took what the reader and the library needed to begin
+            started, before = time.monotonic(), number
 
 
 def environment() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from seriatim.errors import ModelError, UsageError
 from seriatim.home import home
 from seriatim.machine import cores, free_disk, free_memory
 from seriatim.models.catalog import MODELS, find
+from seriatim.models.transport import is_address
 
 if TYPE_CHECKING:
     from seriatim.models.generator import Generator
@@ -57,14 +58,13 @@ def check_reader(model: str) -> None:
         _check_address(model)
         return
     with suppress(ModelError):  # it is not here yet
-        path = reader_path(model, fetch=False)
-        if model not in MODELS and not path.expanduser().exists():
+        if not os.path.exists(reader_path(model, fetch=False)):
             raise UsageError(f"there is no model {model}: give a .gguf file or the folder of an OLMoE checkpoint")
 
 
 def _check_address(model: str) -> None:
-    if not model.startswith(("http://", "https://")):
-        raise UsageError(f"{model} cannot be asked: the address of a model begins with http:// or https://")
+    if not is_address(model):
+        raise UsageError(f"{model} cannot be asked: the address of a model begins with http:// or https:// and a host")
 
 
 def reader_path(model: str, *, fetch: bool = True, progress: "Progress | None" = None) -> Path:

@@ -111,11 +111,11 @@ def _invalid_words(error: RequestValidationError) -> tuple[str, str]:
     first = found[0]
     if first["type"] == "json_invalid":
         return "", f"it is no JSON ({first['ctx']['error']})"
-    if first["type"] == "model_attributes_type":
+    if first["loc"] == ("body",) and first["type"] == "model_attributes_type":
         return "", "it must be a JSON object, sent with Content-Type: application/json"
     # Pydantic adds the type that was tried, which no client knows by that name.
     parts = [str(part) for part in first["loc"] if part not in ("body", "path", "query")]
-    return ".".join(part for part in parts if not _TRIED.search(part)), first["msg"]
+    return ".".join(part for part in parts if not _TRIED.search(part)), first["msg"].removeprefix("Value error, ")
 
 
 def _unforeseen_words(error: Exception) -> str:

@@ -85,15 +85,19 @@ class ChatRequest(Sampled):
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
 
+    @field_validator("logprobs", "logit_bias", "frequency_penalty", "presence_penalty")
+    @classmethod
+    def _has_no_effect(cls, value: Any) -> Any:
+        if value:
+            raise ValueError("this has no effect here; leave it out")
+        return value
+
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
         if self.tool_choice not in (None, "auto", "none") or (self.tools and self.tool_choice != "none"):
             raise ValueError("no tools are called here; leave tools and tool_choice out")
         if self.response_format is not None and self.response_format.get("type", "text") != "text":
             raise ValueError("only text is written here; leave response_format out")
-        for name in ("logprobs", "logit_bias", "frequency_penalty", "presence_penalty"):
-            if getattr(self, name):
-                raise ValueError(f"{name} has no effect here; leave it out")
         return self
 
     @property

@@ -15,7 +15,7 @@ from seriatim.retrieval import embedders
 
 MIB = 1 << 20
 DEFAULT_PORT = 8765
-_HOST = re.compile(r"[\w.-]+|\[[0-9a-fA-F:.]+\]")
+_HOST = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,17 @@ class Settings:
                 "for example to the output of `openssl rand -hex 32`"
             )
         for name in self.allowed_hosts:
-            if not _HOST.fullmatch(name):
+            if not _HOST.fullmatch(name) and not _is_ip(name):
                 raise UsageError(f"{name!r} is no host's name; give one like seriatim.example.org, without http://")
         if self.embedder:
             embedders.checked(self.embedder)
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def is_this_machine(host: str) -> bool:

@@ -73,7 +73,18 @@ def test_an_address_is_asked_several_problems_together(tmp_path: Path, problems:
             yield from super().stream(*given, **named)
 
     made = run(COT, problems, reader(Together(*ANSWERS)), tmp_path / "run", at_once=len(problems.problems))
-    assert [row["question_id"] for row in made.rows] == [each.id for each in problems.problems]
+    assert {row["question_id"] for row in made.rows} == {each.id for each in problems.problems}
+
+
+def test_a_failure_ends_the_asking_of_several_together(tmp_path: Path, problems: Problems) -> None:
+    many = replace(
+        problems,
+        problems=tuple(replace(problems.problems[0], id=str(number), text=f"{number}?") for number in range(40)),
+    )
+    one = Scripted(ANSWERS[0])
+    with pytest.raises(IndexError):  # there is but one answer
+        run(COT, many, reader(one), tmp_path / "run", at_once=2)
+    assert len(one.prompts) < 10
 
 
 def test_verified_does_not_ask_again_what_phased_has_asked(tmp_path: Path, problems: Problems) -> None:

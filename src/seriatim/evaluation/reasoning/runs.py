@@ -3,8 +3,9 @@
 Main path: `run` → for each problem and budget not asked yet: `arms.attempt` → `judge` → a row.
 """
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from seriatim.progress import Progress
 from seriatim.sampling import GREEDY, Sampling
 
 NO_TOKENS = 0
+_Wanted = tuple[Problem, int]
 _SEEDS_A_RUN = 100_000  # what is drawn with one --seed is not drawn again with the next
 
 
@@ -82,12 +84,23 @@ def run(
     spent = _spent(plan, wanted)
     with records.opened(path, _settings(plan, problems, reader)) as (rows, file):
         left = list(missing(wanted, rows))
-        with ThreadPoolExecutor(at_once) as threads:
-            together = threads.map if at_once > 1 else map
-            made = together(lambda each: _row(plan, each[0], each[1], reader, spent), left)
-            for _, row in zip(missing(wanted, rows, progress), made, strict=True):
+        with closing(_rows(left, lambda each: _row(plan, each[0], each[1], reader, spent), at_once)) as made:
+            for _, row in zip(missing(wanted, rows, progress, at_once=at_once), made, strict=True):
                 records.append(file, row)
     return records.read_run(path)
+
+
+def _rows(left: list[_Wanted], ask: Callable[[_Wanted], records.Row], at_once: int) -> Generator[records.Row]:
+    """The rows of what is left, as they are made; when nobody wants more of them, no more is asked."""
+    if at_once == 1:
+        yield from map(ask, left)
+        return
+    threads = ThreadPoolExecutor(at_once)
+    try:
+        for done in as_completed([threads.submit(ask, each) for each in left]):
+            yield done.result()
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def check(plan: Plan) -> None:
