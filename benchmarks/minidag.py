@@ -21,11 +21,15 @@ from seriatim.evaluation.statistics import RESAMPLES, holm, interval, mcnemar, t
 from seriatim.training.minidag.study import StudyConfig, jobs, read_config, rows
 
 COLUMNS = (
-    ("in_accuracy", "in, %"), ("beyond_accuracy", "beyond, %"), ("i_to_c", "wrong → right, %"),
+    ("in_accuracy", "in, %"), ("beyond_accuracy", "beyond, %"),
+    ("beyond_banned_accuracy", "beyond, reflections banned, %"), ("i_to_c", "wrong → right, %"),
     ("c_to_i", "right → wrong, %"), ("retries", "reflections"), ("generated_tokens", "tokens"),
     ("forced_error_recovery", "recovery, %"), ("p_reflect_wrong", "p(reflect after wrong)"),
     ("p_reflect_right", "p(reflect after right)"), ("train_tokens", "training tokens"),
 )  # fmt: skip
+
+SETS = ("in_allowed", "in_banned", "beyond_allowed", "beyond_banned")
+BESIDE = ("A", "E")  # what the other arms are set beside: plain, and sham
 
 
 def main() -> None:
@@ -75,7 +79,7 @@ def _on_policy(config: StudyConfig, options: argparse.Namespace) -> None:
         {"job": job, "with": other, "set": name, **_difference([solved[job]], [solved[other]], name)}
         for job, other in COMPARED
         if job in solved and other in solved
-        for name in ("in", "beyond")
+        for name in SETS
     ]
     _write(options.results / "on_policy_comparisons.json", compared)
     lines = ["| model | " + " | ".join(name for _, name in COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 1)]
@@ -105,23 +109,27 @@ def _table(config: StudyConfig, found: list[dict[str, Any]], runs: Path, results
     compared = comparisons(config, runs)
     _write(results / "comparisons.json", compared)
     arms = list(dict.fromkeys(row["arm"] for row in found))
-    lines = ["| arm | seeds | " + " | ".join(name for _, name in COLUMNS) + " | beyond − A [95%] | p (Holm) |"]
-    lines.append("|" + "---|" * (len(COLUMNS) + 4))
+    lines = ["| arm | seeds | " + " | ".join(name for _, name in COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 2)]
     for arm in arms:
         own = [row for row in found if row["arm"] == arm]
         means = [f"{np.mean([row[key] for row in own]):,.4g}" for key, _ in COLUMNS]
-        beside = next((each for each in compared if each["arm"] == arm and each["set"] == "beyond"), None)
-        gain = f"{beside['difference']:+.1f} [{beside['low']:+.1f}, {beside['high']:+.1f}]" if beside else ""
-        p = f"{beside['p_holm']:.3g}" if beside else ""
-        lines.append(f"| {arm} | {len(own)} | " + " | ".join(means) + f" | {gain} | {p} |")
+        lines.append(f"| {arm} | {len(own)} | " + " | ".join(means) + " |")
+    lines += ["", "| | less | seeds | set | difference [95%] | p (Holm) |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {each['arm']} | {each['with']} | {len(each['seeds'])} | {each['set'].replace('_', ', ')} | "
+        f"{each['difference']:+.1f} [{each['low']:+.1f}, {each['high']:+.1f}] | {each['p_holm']:.3g} |"
+        for each in compared
+        if each["set"].startswith("beyond")
+    ]
     (results / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
     _plots(found, arms, results)
 
 
 def comparisons(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
-    """Each arm against A on the same problems and seeds, by set: the difference in points, its 95% interval of a
-    bootstrap over seeds and problems, and p; McNemar's exact p for each seed."""
+    """Arms against each other on the same problems and seeds, by set, with reflections allowed and banned: the
+    difference in points, its 95% interval of a bootstrap over seeds and problems, and p; McNemar's exact p for each
+    seed. Of an arm without reflections the two are the same."""
     solved = {
         (arm, seed): json.loads(file.read_text(encoding="utf-8"))
         for arm, seed in jobs(config)
@@ -130,11 +138,14 @@ def comparisons(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
     }
     made: list[dict[str, Any]] = []
     for arm in dict.fromkeys(arm for arm, _ in solved if arm != "A"):
-        seeds = [seed for name, seed in solved if name == arm and ("A", seed) in solved]
-        for name in ("in", "beyond") if seeds else ():
-            ours, plain = ([solved[each, seed] for seed in seeds] for each in (arm, "A"))
-            made.append({"arm": arm, "set": name, "seeds": seeds, **_difference(ours, plain, name)})
-    for name in ("in", "beyond"):
+        for other in BESIDE if arm not in BESIDE else BESIDE[:1]:
+            seeds = [seed for name, seed in solved if name == arm and (other, seed) in solved]
+            ours, theirs = ([solved[each, seed] for seed in seeds] for each in (arm, other))
+            made += [
+                {"arm": arm, "with": other, "set": name, "seeds": seeds, **_difference(ours, theirs, name)}
+                for name in (SETS if seeds else ())
+            ]
+    for name in SETS:
         own = [each for each in made if each["set"] == name]
         for each, p in zip(own, holm([each["p"] for each in own]), strict=True):
             each["p_holm"] = p
@@ -144,7 +155,7 @@ def comparisons(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
 def _difference(ours: list[dict[str, Any]], others: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """How much more of a set our models solved than others, a pair a seed: in points, with its 95% interval and p of a
     bootstrap over seeds and problems; McNemar's exact p for each pair."""
-    a, b = (np.array([each[f"{name}_allowed"] for each in solved], dtype=float) for solved in (ours, others))
+    a, b = (np.array([each[name] for each in solved], dtype=float) for solved in (ours, others))
     means = resampled(a - b)
     low, high = interval(means)
     return {
