@@ -1,11 +1,11 @@
 """The MiniDAG study: run it, and put its rows into a table with paired intervals, and into plots.
 
     python benchmarks/minidag.py run configs/minidag-study.toml --runs runs/minidag
-    python benchmarks/minidag.py table configs/minidag-study.toml --runs runs/minidag
+    python benchmarks/minidag.py table configs/minidag-study.toml
     python benchmarks/minidag.py on-policy configs/minidag-study.toml --runs runs/minidag
 
-Writes results/minidag/: rows.json, comparisons.json, table.md, and curve and probe plots; on-policy, which begins with
-a run of the study: on_policy.json, on_policy_comparisons.json and on_policy.md.
+Writes results/minidag/: rows.json and outcomes.json, of which comparisons.json, table.md and the plots are made;
+on-policy, which begins with a run of the study: on_policy.json, on_policy_comparisons.json and on_policy.md.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 
 from seriatim.errors import SeriatimError
 from seriatim.evaluation.statistics import RESAMPLES, holm, interval, mcnemar, two_sided
-from seriatim.training.minidag.study import StudyConfig, jobs, read_config, rows
+from seriatim.training.minidag.study import StudyConfig, read_config
 
 COLUMNS = (
     ("in_accuracy", "in, %"), ("beyond_accuracy", "beyond, %"),
@@ -47,10 +47,7 @@ def main() -> None:
             return
         if options.what == "run":
             _run(config, options)
-        found = rows(config, options.runs)
-        if not found:
-            sys.exit(f"there are no rows in {options.runs} yet; run the study first")
-        _table(config, found, options.runs, options.results)
+        _table(options.results)
     except SeriatimError as error:
         sys.exit(f"minidag: {error}")
 
@@ -103,10 +100,11 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:,.4g}"
 
 
-def _table(config: StudyConfig, found: list[dict[str, Any]], runs: Path, results: Path) -> None:
-    results.mkdir(parents=True, exist_ok=True)
-    _write(results / "rows.json", found)
-    compared = comparisons(config, runs)
+def _table(results: Path) -> None:
+    if not (results / "rows.json").exists():
+        sys.exit(f"there are no rows in {results} yet; run the study first")
+    found = json.loads((results / "rows.json").read_text(encoding="utf-8"))
+    compared = comparisons(json.loads((results / "outcomes.json").read_text(encoding="utf-8")))
     _write(results / "comparisons.json", compared)
     arms = list(dict.fromkeys(row["arm"] for row in found))
     lines = ["| arm | seeds | " + " | ".join(name for _, name in COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 2)]
@@ -126,15 +124,13 @@ def _table(config: StudyConfig, found: list[dict[str, Any]], runs: Path, results
     _plots(found, arms, results)
 
 
-def comparisons(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
+def comparisons(outcomes: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
     """Arms against each other on the same problems and seeds, by set, with reflections allowed and banned: the
     difference in points, its 95% interval of a bootstrap over seeds and problems, and p; McNemar's exact p for each
     seed. Of an arm without reflections the two are the same."""
     solved = {
-        (arm, seed): json.loads(file.read_text(encoding="utf-8"))
-        for arm, seed in jobs(config)
-        if (file := runs / f"{arm}-{seed}" / "outcomes.json").exists()
-        and (runs / f"{arm}-{seed}" / "row.json").exists()
+        tuple(job.rsplit("-", 1)): {name: [each == "1" for each in right] for name, right in sets.items()}
+        for job, sets in outcomes.items()
     }
     made: list[dict[str, Any]] = []
     for arm in dict.fromkeys(arm for arm, _ in solved if arm != "A"):

@@ -2,7 +2,8 @@
 
 RUNS/practice-0/    what the arms' runs with seed 0 begin with
 RUNS/B'-0/          the run of arm B' with seed 0, as `train` leaves it, with its row.json and outcomes.json
-RESULTS/rows.json   all rows that there are
+RESULTS/rows.json       all rows that there are
+RESULTS/outcomes.json   which test problems each run solved: a text of 0 and 1 a run and set
 """
 
 import json
@@ -118,6 +119,7 @@ def study(config: StudyConfig, runs: Path, results: Path, progress: Progress | N
                 write_json(run / "outcomes.json", outcomes)
                 write_json(run / "row.json", row)
         write_json(results / "rows.json", rows(config, runs))
+        write_json(results / "outcomes.json", _outcomes(config, runs))
     return rows(config, runs)
 
 
@@ -125,6 +127,17 @@ def rows(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
     """The rows of the jobs that are done, in the plan's order."""
     files = [runs / f"{arm}-{seed}" / "row.json" for arm, seed in jobs(config)]
     return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+
+
+def _outcomes(config: StudyConfig, runs: Path) -> dict[str, dict[str, str]]:
+    """Which test problems each run solved that is done, in a form that is short enough to be kept with the results."""
+    found: dict[str, dict[str, str]] = {}
+    for arm, seed in jobs(config):
+        run = runs / f"{arm}-{seed}"
+        if (run / "row.json").exists():
+            solved = json.loads((run / "outcomes.json").read_text(encoding="utf-8"))
+            found[run.name] = {name: "".join("01"[each] for each in right) for name, right in solved.items()}
+    return found
 
 
 def _job(
