@@ -99,7 +99,9 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
     @server.tool(annotations=_ADDS)
     @_plainly
     async def add(
-        name: Annotated[str, Field(description="What to call the document, such as notes.md.", max_length=200)],
+        name: Annotated[
+            str, Field(description="What to call the document, such as notes.md.", min_length=1, max_length=200)
+        ],
         text: Annotated[str, Field(description="Its whole text.", min_length=1, max_length=1_000_000)],
         library: InLibrary = "default",
     ) -> dict[str, Any]:
