@@ -30,6 +30,7 @@ class Asked:
     seed: int = 0
     written: list[int] = field(default_factory=list)
     finish: str = ""
+    gone: bool = False  # whoever asked no longer waits
     ended: threading.Event = field(default_factory=threading.Event)
     drawn: torch.Generator = field(default_factory=torch.Generator)
 
@@ -164,7 +165,7 @@ class Batches:
                 tail = self._tokenizer.decode(asked.written[-_TAIL:]) if asked.stops else ""
                 if any(each in tail for each in asked.stops):
                     asked.finish = "stop"
-                elif len(asked.written) >= asked.most:
+                elif len(asked.written) >= asked.most or asked.gone:
                     asked.finish = "length"
             if asked.finish:
                 self._slots[slot] = None

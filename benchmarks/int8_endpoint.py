@@ -42,7 +42,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8011)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--context", type=int, default=8192)
-    parser.add_argument("--slots", type=int, default=1, help="so many prompts at once")
+    parser.add_argument(
+        "--slots", type=int, default=1, help="so many prompts at once; fastest with one thread a process"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)
@@ -193,8 +195,11 @@ def whole(batches: Batches, tokenizer: Any, request: dict[str, Any]) -> Iterator
 
 
 def waited(batches: Batches, asked: Asked) -> Iterator[str]:
-    while not asked.ended.wait(PATIENCE_S):
-        yield ": not yet\n\n"  # or the client would take the silence for an end
+    try:
+        while not asked.ended.wait(PATIENCE_S):
+            yield ": not yet\n\n"  # or the client would take the silence for an end
+    finally:
+        asked.gone = True
     yield event({"choices": [{"index": 0, "delta": {"content": batches.text(asked)}}]})
     yield from ending(asked.finish, len(asked.ids), len(asked.written))
 
