@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from seriatim.server.running import _socket
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 from tests.server.conftest import QUESTION, Served
 from tests.server.talking import Talking
@@ -100,3 +102,8 @@ def test_serve_says_where_it_listens_and_refuses_what_is_unsafe(tmp_path: Path) 
     finally:
         running.send_signal(signal.SIGINT)
         running.wait(20)
+
+
+def test_what_is_written_is_sent_at_once() -> None:
+    with _socket("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's algorithm on

@@ -154,7 +154,9 @@ def _patience(header_s: float) -> type[asyncio.Protocol]:
 def _socket(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Only of a socket that says TCP does asyncio send what is written at once; else an answer's body waits up to
+        # 40 ms for the client to acknowledge its head.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
     except OverflowError as error:
