@@ -153,7 +153,9 @@ def run(
     except KeyboardInterrupt:
         kept = (path / records.ROWS).exists()
         told = (
-            f"what was answered until now is kept in {path}; the same command goes on" if kept else "nothing was asked"
+            f"what was answered until now is kept in {path}; the same command goes on"
+            if kept
+            else "no answer is kept yet"
         )
         raise Interrupted(told) from None
     if json:

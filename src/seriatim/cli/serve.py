@@ -108,10 +108,9 @@ def mcp(
     import asyncio
 
     from seriatim.errors import UsageError
-    from seriatim.models.opening import check_reader
+    from seriatim.models.opening import check_reader, default_reader
 
-    if model:
-        check_reader(model)
+    check_reader(model or default_reader())
     try:
         from seriatim.server.mcp import mcp_server
         from seriatim.server.services import Services

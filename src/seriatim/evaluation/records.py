@@ -97,18 +97,25 @@ def _claimed(path: Path) -> Iterator[TextIO]:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
                     raise UsageError(f"another process is at the run in {path}; wait for it") from error
-            if os.path.exists(path / ROWS) and os.path.samestat(os.fstat(file.fileno()), os.stat(path / ROWS)):
+            if _is_at(path / ROWS, file):  # else a process that had no rows removed it between opening and claim
                 yield file
                 return
-            # A process that had no rows removed the file between the opening and the claim.
+
+
+def _is_at(place: Path, file: TextIO) -> bool:
+    """Whether `file` is the one that stands at `place` now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), place.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _forget(path: Path, *, folder: bool) -> None:
     """Remove a run in which nothing was asked, with its `folder` if nothing else is in it."""
-    for name in (SETTINGS, ROWS):
-        (path / name).unlink(missing_ok=True)
-    if folder:
-        with suppress(OSError):
+    with suppress(OSError):
+        for name in (SETTINGS, ROWS):
+            (path / name).unlink(missing_ok=True)
+        if folder:
             path.rmdir()
 
 

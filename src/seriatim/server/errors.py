@@ -107,8 +107,7 @@ def _invalid_words(error: RequestValidationError) -> tuple[str, str]:
 
     Of a field that may be of several types each type says something; what is said of the value itself goes first.
     """
-    found = sorted(error.errors(), key=lambda each: each["type"].endswith("_type"))
-    first = found[0]
+    first = min(error.errors(), key=lambda each: each["type"].endswith("_type"))
     if first["type"] == "json_invalid":
         return "", f"it is no JSON ({first['ctx']['error']})"
     if first["loc"] == ("body",) and first["type"] == "model_attributes_type":
