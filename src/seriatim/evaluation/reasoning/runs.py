@@ -4,9 +4,10 @@ Main path: `run` â†’ for each problem and budget not asked yet: `arms.attempt` â
 """
 
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,14 @@ def _rows(left: list[_Wanted], ask: Callable[[_Wanted], records.Row], at_once: i
     if at_once == 1:
         yield from map(ask, left)
         return
-    threads = ThreadPoolExecutor(at_once)
-    try:
-        for done in as_completed([threads.submit(ask, each) for each in left]):
-            yield done.result()
-    finally:
-        threads.shutdown(cancel_futures=True)
+    todo = iter(left)
+    with ThreadPoolExecutor(at_once) as threads:
+        asked = {threads.submit(ask, each) for each in islice(todo, at_once)}
+        while asked:
+            done, asked = wait(asked, return_when=FIRST_COMPLETED)
+            for each in sorted(done, key=lambda each: each.exception() is not None):
+                yield each.result()
+            asked |= {threads.submit(ask, each) for each in islice(todo, len(done))}
 
 
 def check(plan: Plan) -> None:
