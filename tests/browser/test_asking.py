@@ -1,6 +1,7 @@
 """A question and its answer: what streams in, what is kept, what can be done with it."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def test_citations_lead_to_the_passages_that_are_lit_in_the_strip(page: Any, scr
     opened(page, scripted)
     ask(page)
 
-    numbers = set(texts(page, ".cite"))
+    numbers = {text.strip(" []") for text in texts(page, ".cite")}
     assert numbers
     assert numbers == set(texts(page, ".tick.cited .number"))
     places = page.eval_on_selector_all(".tick", "ticks => ticks.map(tick => tick.getBoundingClientRect().left)")
@@ -99,6 +100,13 @@ def test_an_answer_is_copied_linked_and_exported(page: Any, scripted: Server, tm
         page.click("text=Export JSON")
     download.value.save_as(tmp_path / "answer.json")
     assert json.loads((tmp_path / "answer.json").read_text())["question"] == YEARS
+
+
+def test_selected_text_of_an_answer_keeps_its_citations_apart(page: Any, scripted: Server) -> None:
+    opened(page, scripted)
+    ask(page)
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.output'))")
+    assert re.search(r"twenty-six years \[\d+\]\.", page.evaluate("String(getSelection())"))
 
 
 def test_a_removed_answer_is_gone_from_the_list(page: Any, scripted: Server) -> None:

@@ -78,6 +78,7 @@ def test_the_token_stands_before_it(tmp_path: Path) -> None:
 def test_the_tools_over_standard_input(tmp_path: Path) -> None:
     (tmp_path / "allowed").mkdir()
     (tmp_path / "allowed" / "voyage.md").write_text(VOYAGE)
+    (tmp_path / "allowed" / "the same.md").write_text(VOYAGE)
     (tmp_path / "secret.txt").write_text(ORCHARD)
     (tmp_path / "allowed" / "link.txt").symlink_to(tmp_path / "secret.txt")
     (tmp_path / "allowed" / "below").mkdir()
@@ -99,6 +100,8 @@ def test_the_tools_over_standard_input(tmp_path: Path) -> None:
             assert names == {"list_libraries", "search", "ask", "add", "add_file"}
             added = await client.call_tool("add_file", {"path": str(tmp_path / "allowed" / "voyage.md")})
             assert added.structured_content == {"name": "voyage.md", "library": "default"}
+            again = await client.call_tool("add_file", {"path": str(tmp_path / "allowed" / "the same.md")})
+            assert again.structured_content == added.structured_content
             for path in (
                 tmp_path / "secret.txt",
                 tmp_path / "allowed" / "link.txt",

@@ -51,8 +51,8 @@ class Question:
 async def checked(services: Services, question: Question, client: str) -> None:
     """Raise what can be known to be wrong before the answer begins, so that it has an HTTP status of its own."""
     check_request(question.text, tokens=question.tokens, order=question.order, effort=question.effort)
-    services.queue.check(client)
     await services.libraries.run(question.library, lambda library: library.check_asked(question.documents))
+    services.queue.check(client)
 
 
 async def steps(services: Services, question: Question, client: str) -> AsyncGenerator[Place | Event, None]:

@@ -20,6 +20,8 @@ from starlette.routing import BaseRoute
 
 import seriatim
 from seriatim.errors import DocumentError, SeriatimError, UsageError
+from seriatim.files import sha256
+from seriatim.retrieval.library import Library
 from seriatim.server import asking, documents
 from seriatim.server.asking import Question, public_context
 from seriatim.server.jobs import Job
@@ -122,10 +124,8 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
         ) -> dict[str, Any]:
             """Add a file of this machine to a library. Only files in the folders that the user allowed can be read."""
             file = _allowed(path, folders)
-            report = await services.libraries.run(library, lambda opened: opened.add([file]))
-            if not report.documents:
-                raise DocumentError("; ".join(report.failures) or f"{file.name} gave no document")
-            return {"name": documents.shown_name(report.documents[0]), "library": library}
+            name = await services.libraries.run(library, lambda opened: _added(opened, file))
+            return {"name": documents.shown_name(name), "library": library}
 
     return server
 
@@ -162,6 +162,18 @@ async def _done(services: Services, job: Job) -> Job:
     if job.state != "done":
         raise DocumentError(job.error or f"{job.name} was cancelled; add it again")
     return job
+
+
+def _added(library: Library, file: Path) -> str:
+    """The name of the document that the library holds a file as; of an upload of these very bytes, that one's."""
+    digest = sha256(file)
+    for info in library.documents():
+        if info.sha256 == digest:
+            return info.name
+    report = library.add([file])
+    if not report.documents:
+        raise DocumentError("; ".join(report.failures) or f"{file.name} gave no document")
+    return report.documents[0]
 
 
 def _allowed(path: str, folders: Sequence[Path]) -> Path:

@@ -155,7 +155,14 @@ function inline(piece, openPassage) {
 function citationMark(mark, openPassage) {
   if (mark === "unsupported") return el("span", { class: "unsupported", title: "No passage bears this out" }, mark);
   const words = `Passage ${mark}: open the source`;
-  return el("button", { type: "button", class: "cite", "aria-label": words, title: words, onclick: () => openPassage(mark) }, String(mark));
+  const bracket = (text) => el("span", { class: "bracket" }, text); // not seen, but copied with the text
+  return el(
+    "button",
+    { type: "button", class: "cite", "aria-label": words, title: words, onclick: () => openPassage(mark) },
+    bracket(" ["),
+    String(mark),
+    bracket("]"),
+  );
 }
 
 function citationList(answer, open) {
