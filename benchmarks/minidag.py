@@ -22,8 +22,8 @@ from seriatim.training.minidag.study import StudyConfig, read_config
 
 COLUMNS = (
     ("in_accuracy", "in, %"), ("beyond_accuracy", "beyond, %"),
-    ("beyond_banned_accuracy", "beyond, reflections banned, %"), ("i_to_c", "wrong → right, %"),
-    ("c_to_i", "right → wrong, %"), ("retries", "reflections"), ("generated_tokens", "tokens"),
+    ("beyond_banned_accuracy", "beyond, reflections banned, %"), ("beyond_i_to_c", "wrong → right, %"),
+    ("beyond_c_to_i", "right → wrong, %"), ("beyond_retries", "reflections"), ("beyond_generated_tokens", "tokens"),
     ("forced_error_recovery", "recovery, %"), ("p_reflect_wrong", "p(reflect after wrong)"),
     ("p_reflect_right", "p(reflect after right)"), ("train_tokens", "training tokens"),
 )  # fmt: skip

@@ -1,12 +1,9 @@
 """Runs on MiniDAG: batches, resumption, decoding, evaluation, the study, the policy gradient; on a tiny model."""
 
 import json
-import random
-import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -18,7 +15,7 @@ from seriatim.training.data.batches import IGNORED
 from seriatim.training.metrics import read_metrics
 from seriatim.training.minidag import evaluate, rl, study
 from seriatim.training.minidag.config import MiniDagConfig, read_config
-from seriatim.training.minidag.data import ArmData, drills, repeats
+from seriatim.training.minidag.data import ArmData
 from seriatim.training.minidag.decoding import Written, decode
 from seriatim.training.minidag.evaluate import (
     REFLECTION,
@@ -32,7 +29,6 @@ from seriatim.training.minidag.evaluate import (
     verifier_guided,
     without_reflections,
 )
-from seriatim.training.minidag.task import result
 from seriatim.training.minidag.train import arm_data, train
 from seriatim.training.minidag.vocabulary import TOKENS, tokenizer
 
@@ -82,38 +78,6 @@ def test_a_batch_is_a_function_of_its_step(config: MiniDagConfig, data: ArmData,
         assert (other.batch(step).labels_BT == first[step].labels_BT).all()
     assert all(batch.ids_BT.size <= 256 for batch in first)
     assert len({batch.ids_BT.tobytes() for batch in first}) == 40
-
-
-def test_warm_up_is_learned_from_where_it_repeats_forwards_or_backwards() -> None:
-    distances, directions = set(), set()
-    for seed in range(20):
-        ids, labels = repeats(np.random.default_rng(seed), 1024)
-        assert 0 < ids.size <= 1024
-        for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
-            learned = [place for place, label in enumerate(wanted) if label != IGNORED]
-            ways = {1, -1}
-            for place in learned[1:]:  # that a sequence begins anew is learned too, and cannot be known at first
-                before = max(n for n in range(place) if row[n] == row[place])
-                ways &= {way for way in (1, -1) if row[before + way] == wanted[place]}
-                distances.add(place - before)
-            assert ways
-            directions |= ways
-    assert min(distances) < 20
-    assert max(distances) > 250
-    assert directions == {1, -1}
-
-
-def test_drills_are_right_steps_learned_from_at_their_results() -> None:
-    ids, labels = drills(random.Random(0), 512, 10, SYMBOLS)
-    assert ids.shape == (4, 128)
-    for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
-        lines = SYMBOLS.decode(row).split("\n")[:-1]
-        learned = [(place, label) for place, label in enumerate(wanted) if label != IGNORED]
-        assert len(learned) in (len(lines), len(lines) + 1)
-        for line, (place, label) in zip(lines, learned, strict=False):
-            sides = [each[-1] for each in re.split("[-+*]", line[2:-3])]
-            assert line[-1] == SYMBOLS.decode([label]) == result(sides[0], re.findall("[-+*]", line)[0], sides[1], 10)
-            assert row[place + 1] == label
 
 
 def test_prompts_are_not_learned_from(data: ArmData) -> None:

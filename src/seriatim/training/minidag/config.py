@@ -12,7 +12,8 @@ from seriatim.training.config import Recipe, read_settings
 class MiniDagSettings:
     """What is trained on: the data of `arm`, on problems of 1 to `operations` operations modulo `modulus`, with up to
     `definitions` definitions, in batches of about `batch_tokens` tokens; before them, for `practice_steps` steps,
-    it practises look-up and arithmetic. `error_rate` below 0 is the arm's own; `finish_share` is the last part of
+    it practises look-up and arithmetic, and, where `practice_mistakes` is above 0, to mark the mistakes that come
+    with that probability. `error_rate` below 0 is the arm's own; `finish_share` is the last part of
     the steps, in which arm F has the data of B'."""
 
     arm: Literal["A", "B", "B'", "C", "D", "E", "F", "G"] = "A"
@@ -24,6 +25,7 @@ class MiniDagSettings:
     context: int = 512
     batch_tokens: int = 2048
     practice_steps: int = 500
+    practice_mistakes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class MiniDagConfig(Recipe):
             ("context", task.context, 256, 4096),
             ("batch_tokens", task.batch_tokens, 256, 1 << 20),
             ("practice_steps", task.practice_steps, 0, 1 << 30),
+            ("practice_mistakes", task.practice_mistakes, 0, 0.9),
         ):
             if not low <= value <= high:
                 raise UsageError(f"minidag.{name} = {value} must be from {low} to {high}")

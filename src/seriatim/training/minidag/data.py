@@ -6,7 +6,6 @@ Shapes: B sequences, T tokens.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,13 @@ from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training.data.batches import IGNORED, Batch
 from seriatim.training.minidag.arms import example
 from seriatim.training.minidag.config import MiniDagSettings
-from seriatim.training.minidag.task import OPERATORS, VALUES, VARIABLES, Definition, problems
-from seriatim.training.minidag.task import step as made_step
+from seriatim.training.minidag.practice import practice
+from seriatim.training.minidag.task import problems
 from seriatim.training.minidag.vocabulary import TOKENS
 from seriatim.training.reflection.segments import Encoded, encode
 
 BLOCK = 32
 """So many steps share a set of examples, sorted by length so that little is padded."""
-_SHORTEST, _LONGEST, _FILLED, _APART = 4, 24, 64, 340
-_DRILL, _DRILL_EVERY = 128, 4  # tokens of a row; one batch in so many
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,10 @@ class ArmData:
         return self.settings.context
 
     def batch(self, step: int) -> Batch:
-        """The batch of `step`: look-up first, every so often arithmetic, then problems."""
+        """The batch of `step`: practice first, then problems."""
         task = self.settings
-        if step < task.practice_steps and step % _DRILL_EVERY == _DRILL_EVERY - 1:
-            return drills(random.Random(f"{self.seed} drill {step}"), task.batch_tokens, task.modulus, self.symbols)
         if step < task.practice_steps:
-            return repeats(np.random.default_rng([self.seed, 1, step]), task.batch_tokens)
+            return practice(step, task, self.seed, self.symbols)
         block, place = divmod(step - task.practice_steps, BLOCK)
         if block not in self._cached:
             self._cached.clear()
@@ -101,54 +96,3 @@ def padded(examples: Sequence[Encoded], pad_id: int = 1) -> Batch:
         ids_BT[row, : len(each.ids) - 1] = each.ids[:-1]
         labels_BT[row, : len(each.ids) - 1] = each.labels[1:]
     return Batch(ids_BT, labels_BT)
-
-
-def repeats(rng: np.random.Generator, tokens: int) -> Batch:
-    """Random sequences of different symbols that come again, learned from where they do: to look up what stood after
-    the same symbol before is what the task needs most, and by itself learns last. Their length differs from batch to
-    batch, or it would be enough to look so many places back. In every other batch they come twice, as far apart as in
-    the longest responses, with other symbols between, and half of these come again backwards; else they come at least
-    three times, one after the other."""
-    length = int(rng.integers(_SHORTEST, _LONGEST, endpoint=True))
-    apart = int(rng.integers(min(_APART, tokens - 2 * length))) if rng.random() < 0.5 else 0
-    backwards = apart > 0 and rng.random() < 0.5
-    times = 2 if apart else max(3, _FILLED // length)
-    count = max(1, tokens // (times * length + apart))
-    shuffled = rng.permuted(np.tile(_symbols(), (count, 1)), axis=1)
-    once, others = shuffled[:, :length], shuffled[:, length:]
-    between = np.take_along_axis(others, rng.integers(others.shape[1], size=(count, apart)), axis=1)
-    again = once[:, ::-1] if backwards else once
-    rows = np.concatenate([once, between, *[again] * (times - 1)], axis=1)
-    labels = rows[:, 1:].copy()
-    labels[:, : length + apart + backwards if apart else length - 1] = IGNORED
-    return Batch(rows[:, :-1], labels)
-
-
-def drills(rng: random.Random, tokens: int, modulus: int, symbols: Tokenizer) -> Batch:
-    """Steps of no problem, one behind the other, learned from at their results alone: arithmetic too comes late, or in
-    some runs never, where it has to be learned along with everything else."""
-    rows: list[list[int]] = []
-    labels: list[list[int]] = []
-    for _ in range(max(1, tokens // _DRILL)):
-        text = ""
-        while len(text) <= _DRILL:
-            text += f"{_any_step(rng, modulus)}\n"
-        ids = symbols.encode(text[: _DRILL + 1])  # a token a character
-        results = [id if text[place + 1] == "\n" else IGNORED for place, id in enumerate(ids[:-1])]
-        rows.append(ids[:-1])
-        labels.append([*results[1:], IGNORED])
-    return Batch(np.array(rows), np.array(labels))
-
-
-def _any_step(rng: random.Random, modulus: int) -> str:
-    """A right step of a definition that is made up, of small values more often than not: where all are equally likely,
-    an operand alone says nothing of the result, and nothing is learned for millions of tokens."""
-    name, *operands = rng.sample(VARIABLES, 3)
-    values = {each: VALUES[min(rng.randrange(modulus) for _ in range(3))] for each in operands}
-    left, right = (each if rng.random() < 0.5 else values[each] for each in operands)
-    return made_step(Definition(name, left, rng.choice(OPERATORS), right), values, modulus)
-
-
-@lru_cache(maxsize=1)
-def _symbols() -> NDArray[np.int64]:
-    return np.array([id for id, token in enumerate(TOKENS) if len(token) == 1], dtype=np.int64)
