@@ -1,10 +1,10 @@
 """When reflection helps a reader and when it hurts: GSM8K, MMLU and HumanEval in every arm, on the same problems.
 
 Each task's arms in turn: plain, cot, reflection, phased, verified (not MMLU, which has nothing to check by), and
-self-consistency on as many tokens as phased has spent on each problem; MMLU also by the letters' log-probability, in
-a table of its own. At most --limit problems a task, drawn with --seed, the same for every arm; temperature 0, but for
-self-consistency. Every arm is compared with cot: difference with a bootstrap interval, exact McNemar, and Holm's
-adjustment over all comparisons here. Runs are kept in --runs and go on where they were, whatever stopped them. An
+self-consistency on as many tokens as verified, or else phased, has spent on each problem; MMLU also by the letters'
+log-probability, in a table of its own. At most --limit problems a task, drawn with --seed, the same for every arm;
+temperature 0, but for self-consistency. Every arm is compared with cot: difference with a bootstrap interval, exact
+McNemar, and Holm's adjustment over all comparisons here. Runs are kept in --runs and go on where they were, whatever stopped them. An
 address that answers many at once is asked --at-once problems together; the seconds of a problem are then those in
 which others were answered too.
 
@@ -34,16 +34,16 @@ from seriatim.models.opening import READER, open_generator
 
 # Self-consistency comes after the arm whose tokens it may spend.
 ARMS: tuple[Arm, ...] = ("plain", "cot", "reflection", "phased", "verified", "self-consistency", "letters")
-MATCHED, BASELINE = "phased", "cot"
+BASELINE = "cot"
 
 
 def main() -> None:
     options = _options()
     data = {name: read_problems(TASKS[name], path) for name, path in _paths(options).items()}
     plans = [_plan(name, arm, options) for name in data for arm in options.arms if _makes_sense(name, arm)]
-    for plan in plans:
-        runs.check(plan)
     if not options.only_results:
+        for plan in plans:
+            runs.check(plan)
         _ask(plans, data, options)
     made = {(plan.task.name, plan.arm): read_run(_folder(options.runs, plan.task.name, plan.arm)) for plan in plans}
     result = {
@@ -91,7 +91,8 @@ def _folder(folder: Path, name: str, arm: str) -> Path:
 
 
 def _plan(name: str, arm: str, options: argparse.Namespace) -> runs.Plan:
-    match = _folder(options.runs, name, MATCHED) if arm == "self-consistency" else None
+    matched = "verified" if _makes_sense(name, "verified") else "phased"
+    match = _folder(options.runs, name, matched) if arm == "self-consistency" else None
     return runs.Plan(TASKS[name], cast(Arm, arm), limit=options.limit, seed=options.seed, match=match)
 
 

@@ -1,4 +1,5 @@
-"""The ways in which a problem is put to a reader, each within the same budget of generated tokens.
+"""The ways in which a problem is put to a reader, each within the same budget of generated tokens, but for `verified`,
+which may spend as much again on its corrections.
 
 Every arm says where the answer has to stand, and an answer is taken from there and nowhere else: one that is not there
 is a format failure, whatever else was written. `verified` begins with `phased`, to the letter, so that what correction
@@ -25,7 +26,8 @@ ABOUT: dict[Arm, str] = {
     "cot": "step by step, then the answer (chain of thought)",
     "reflection": "the protocol of Reflection-Tuning, whose tags the model writes itself",
     "phased": "the same protocol, whose tags are set for the model, phase by phase",
-    "verified": "phased, then reflection on what a real check finds (calculator, docstring's examples), twice at most",
+    "verified": "phased, then reflection on what a real check finds (calculator, docstring's examples), twice at most, "
+    "for as many tokens again",
     "self-consistency": "chains of thought drawn until the tokens are spent; the answer that most of them give",
     "letters": "MMLU only: the most probable letter after five worked examples; nothing is generated",
 }
@@ -104,7 +106,8 @@ class Spending:
 
 
 def attempt(arm: Arm, task: ReasoningTask, problem: Problem, spending: Spending, most: int) -> Attempt:
-    """The reader's answer to `problem`, for at most `most` generated tokens, which `spending` counts."""
+    """The reader's answer to `problem`, for at most `most` generated tokens (twice as many where it is `verified`),
+    which `spending` counts."""
     ways: dict[str, Callable[[], Attempt]] = {
         "plain": lambda: _plain(task, problem, spending, most),
         "cot": lambda: _chain(task, problem, spending, most),
@@ -165,22 +168,22 @@ def _voted(task: ReasoningTask, problem: Problem, spending: Spending, most: int)
 
 
 def _phased(task: ReasoningTask, problem: Problem, spending: Spending, most: int, *, rounds: int) -> Attempt:
-    """Thinking, output; then, as long as the check finds a fault and tokens are left, what it found as a reflection
-    right behind the step at fault, the thinking taken up from there, and a new output."""
+    """Thinking, output, for `most` tokens; then, as long as the check finds a fault and of as many again some are left,
+    what it found as a reflection right behind the step at fault, the thinking taken up from there, and a new output."""
     asked = messages(task, problem, "in output")
     reserve = min(task.output_tokens, most // 2)
-    thinking, _ = spending.say(asked, (most - reserve) // 2, prefix=_OPENING, stop=_ENDS)
+    thinking, _ = spending.say(asked, most - reserve, prefix=_OPENING, stop=_ENDS)
     made = _output(asked, spending, thinking, reserve)
     first, checked = made.answer, 0  # what the check has seen once, mistakes included, stays in the text
     for _ in range(rounds):
         fault = task.check(thinking[checked:], made.answer or "", problem) if task.check else None
-        left = most - spending.completion_tokens - reserve
+        left = 2 * most - spending.completion_tokens - reserve
         if fault is None or left < LEAST:
             break
         opening = f"{thinking[:checked]}{fault.kept}\n<reflection>\n{fault.found}"
         said, _ = spending.say(asked, left // 4, prefix=f"{_OPENING}{opening}\n", stop=("</reflection>", *_ENDS))
         opening = f"{opening}\n{said.strip()}".rstrip() + "\n</reflection>\n"
-        left = most - spending.completion_tokens - reserve
+        left = 2 * most - spending.completion_tokens - reserve
         went_on, _ = spending.say(asked, max(1, left // 2), prefix=_OPENING + opening, stop=_ENDS)
         thinking, checked = opening + went_on, len(opening)
         made = _output(asked, spending, thinking, reserve)

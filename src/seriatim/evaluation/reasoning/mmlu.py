@@ -21,15 +21,19 @@ from seriatim.evaluation.reasoning.problems import (
 
 SHOTS = 5
 _ALONE = re.compile(r"(?<![A-Za-z'’])[(\[]?([A-D])[)\].:,]*(?![A-Za-z'’])")
-_LED = re.compile(r"(?:answer|option|choice)(?:\s+is)?\s*:?\s*[(\[*]*([A-D])(?![A-Za-z'’])", re.IGNORECASE)
+_LED = re.compile(
+    r"(?i:answer|option|choice)(?i:\s+is)?\s*:?\s*[(\[*]*([A-D]|[b-d]|a(?!\s+[A-Za-z]))(?![A-Za-z'’])"
+)
 
 
 def letter_in(text: str) -> str | None:
     """The letter that `text` names: the one it begins with, or that "answer", "option" or "choice" leads to, or the
-    only one that stands alone; None where it is unclear. "A" before a small letter is an article.
+    only one that stands alone; None where it is unclear. "A" before a small letter is an article, and "a" before any.
 
     >>> letter_in("(C) the heart"), letter_in("The answer is B."), letter_in("A nerve, or B?"), letter_in("A or B")
     ('C', 'B', 'B', None)
+    >>> letter_in("The answer is A because of it"), letter_in("The answer is a mixture of both, so C")
+    ('A', 'C')
     """
     said = text.replace("*", "").strip()
     led = [found[1].upper() for found in _LED.finditer(said)]

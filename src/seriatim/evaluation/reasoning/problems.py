@@ -157,13 +157,13 @@ def _made(task: ReasoningTask, rows: Sequence[dict[str, Any]], source: str) -> P
 
 def after_marker(text: str, _problem: Problem) -> str | None:
     """What follows the last "Answer:" on its line, without Markdown's asterisks, or stands in a later "\\boxed{}", as
-    models tuned on mathematics close in spite of what they are asked; None without either."""
+    models tuned on mathematics close in spite of what they are asked; None where neither says anything."""
     found = re.findall(r"\\boxed\{([^{}]*)\}|answer:(.*)", text.replace("*", ""), re.IGNORECASE)
     if not found:
         return None
     boxed, said = found[-1]
     inside = re.search(r"\\boxed\{([^{}]*)\}", said)
-    return str(inside[1] if inside else said or boxed).strip()
+    return str(inside[1] if inside else said or boxed).strip() or None
 
 
 def _in_folder(task: ReasoningTask, folder: Path) -> Path:
