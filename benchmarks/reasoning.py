@@ -4,9 +4,9 @@ Each task's arms in turn: plain, cot, reflection, phased, verified (not MMLU, wh
 self-consistency on as many tokens as verified, or else phased, has spent on each problem; MMLU also by the letters'
 log-probability, in a table of its own. At most --limit problems a task, drawn with --seed, the same for every arm;
 temperature 0, but for self-consistency. Every arm is compared with cot: difference with a bootstrap interval, exact
-McNemar, and Holm's adjustment over all comparisons here. Runs are kept in --runs and go on where they were, whatever stopped them. An
-address that answers many at once is asked --at-once problems together; the seconds of a problem are then those in
-which others were answered too.
+McNemar, and Holm's adjustment over all comparisons here. Runs are kept in --runs and go on where they were, whatever
+stopped them. An address that answers many at once is asked --at-once problems together; the seconds of a problem are
+then those in which others were answered too.
 
     python benchmarks/reasoning.py --gsm8k FOLDER --mmlu FOLDER --humaneval FOLDER --limit 150 \\
         --runs runs/reasoning --out benchmarks/results/reasoning.json

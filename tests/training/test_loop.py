@@ -200,6 +200,12 @@ def test_a_run_goes_on_only_with_what_it_began_with(config: TrainConfig, tmp_pat
         with pytest.raises(UsageError, match=f"run was begun otherwise: .*{told}.*Name a new folder with --run"):
             loop.pretrain(other, run)
     assert loop.pretrain(replace(config, run=replace(config.run, save_every=3, keep=4)), run, steps=9).step == 9
+    written = json.loads((run / "settings.json").read_text())
+    del written["optimizer"]["eps"]  # as if the run were older than the setting
+    (run / "settings.json").write_text(json.dumps(written))
+    with pytest.raises(UsageError, match=r"optimizer\.eps was 1e-08, not 0\.1"):
+        loop.pretrain(replace(config, optimizer=replace(config.optimizer, eps=0.1)), run)
+    assert loop.pretrain(config, run, steps=9).step == 9
     (tmp_path / "text.jsonl").write_text('{"text": "Other words altogether, many times over, but not in a row."}\n' * 9)
     shutil.rmtree(run / "data")
     with pytest.raises(UsageError, match="the data are others"):

@@ -7,7 +7,7 @@ RUN/training.lock    held by the process that trains
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,21 @@ def alone(run: Path, first: bool = True) -> Iterator[None]:
         yield
 
 
-def settle(file: Path, state: Mapping[str, Any], free: Collection[str] = ()) -> None:
+def settle(
+    file: Path, state: Mapping[str, Any], free: Collection[str] = (), defaults: Mapping[str, Any] | None = None
+) -> None:
     """Write down in `file` what a run begins with, or compare it with what it began with. Names in tables are written
-    table.name; those that are `free` may be others, and are then written down anew.
+    table.name; those that are `free` may be others, and are then written down anew. What was not written down, for the
+    setting is newer than the run, was as in `defaults`.
 
     Raises `UsageError` that names what differs.
     """
     now = json.loads(json.dumps(state))
     before = kept(file)
     if before is not None:
-        old, new = _flat(before), _flat(now)
+        new = _flat(now)
+        unsaid = _flat(json.loads(json.dumps(defaults or {})))
+        old = {**{name: value for name, value in unsaid.items() if name in new}, **_flat(before)}
         names = [name for name in {**new, **old} if name not in free and old.get(name) != new.get(name)]
         if names:
             told = [f"{name} was {old.get(name)!r}, not {new.get(name)!r}" for name in names if name not in _DIGESTS]
@@ -96,7 +101,17 @@ def settle_recipe(run: Path, config: Recipe, data: Data, done: int) -> None:
             learning_rate(began, step, highest) == learning_rate(config.schedule, step, highest) for step in range(done)
         ):
             free |= {f"schedule.{name}" for name in before["schedule"]}
-    settle(run / SETTINGS, {"format": FORMAT, **tables, "data_sha256": data.digest}, free)
+    settle(run / SETTINGS, {"format": FORMAT, **tables, "data_sha256": data.digest}, free, defaults(config))
+
+
+def defaults(config: Recipe) -> dict[str, Any]:
+    """The settings as they are where a file says nothing of them; without those that a file must say."""
+    tables = {each.name: getattr(config, each.name) for each in fields(config)}
+    return {
+        name: {each.name: each.default for each in fields(table) if each.default is not MISSING}
+        for name, table in tables.items()
+        if is_dataclass(table)
+    }
 
 
 def new_model(config: Recipe, data: Data) -> Olmoe:

@@ -71,8 +71,10 @@ def test_what_is_generated_needs_as_many_operations_and_is_solved_by_its_steps(
 def test_a_mistake_is_never_a_right_step(seed: int, operations: int) -> None:
     problem, rng = problem_of(seed, operations), random.Random(seed)
     place = rng.randrange(operations)
-    wrong = mistake(problem, problem.order[:place], problem.order[place], rng)
-    assert wrong is not None
+    made = mistake(problem, problem.order[:place], problem.order[place], rng)
+    assert made is not None
+    kind, wrong = made
+    assert kind in ("out_of_order", "other_definition", "other_value", "arithmetic")
     known = {name: problem.values[name] for name in problem.order[:place]}
     assert not check_step(problem, wrong, known)
 

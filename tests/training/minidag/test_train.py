@@ -90,13 +90,6 @@ def test_prompts_are_not_learned_from(data: ArmData) -> None:
         assert learned[-1] == 0
 
 
-def test_arm_f_is_arm_a_and_then_b(config: MiniDagConfig, tmp_path: Path) -> None:
-    settings = replace(config.minidag, arm="F", finish_share=0.5, practice_steps=0)
-    data = ArmData(settings, 0, 128, tmp_path, SYMBOLS)
-    assert not any((data.batch(step).ids_BT == REFLECTION).any() for step in range(64))
-    assert any((data.batch(step).ids_BT == REFLECTION).any() for step in range(64, 70))
-
-
 def test_a_run_in_two_parts_is_a_run_in_one_and_its_model_is_one(config: MiniDagConfig, tmp_path: Path) -> None:
     train(config, tmp_path / "one")
     train(config, tmp_path / "two", steps=6)
@@ -168,12 +161,12 @@ def test_a_model_that_knows_nothing_scores_nothing(model: Olmoe) -> None:
 
 def test_a_study_goes_on_where_it_was(config: MiniDagConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "study.toml").write_text(
-        TINY.read_text() + '[study]\nplan = ["A: 0", "B\': 1"]\nproblems = 4\npoints = 2\npoint_problems = 2\n'
+        TINY.read_text() + '[study]\nplan = ["A: 0", "B\': 1", "F: 0"]\nproblems = 4\npoints = 2\npoint_problems = 2\n'
     )
     planned = study.read_config(tmp_path / "study.toml")
     made = study.study(planned, tmp_path / "runs", tmp_path / "results")
     assert json.loads((tmp_path / "results" / "rows.json").read_text()) == made
-    assert [(row["arm"], row["seed"]) for row in made] == [("A", 0), ("B'", 1)]
+    assert [(row["arm"], row["seed"]) for row in made] == [("A", 0), ("B'", 1), ("F", 0)]
     wanted = {
         "arm", "seed", "in_accuracy", "beyond_accuracy", "i_to_c", "c_to_i", "retries", "generated_tokens",
         "train_tokens", "forced_error_recovery", "p_reflect_wrong", "p_reflect_right",
@@ -184,6 +177,9 @@ def test_a_study_goes_on_where_it_was(config: MiniDagConfig, tmp_path: Path, mon
     (tmp_path / "runs" / "A-0" / "row.json").unlink()
     monkeypatch.setattr(study, "train", lambda *_args, **_named: pytest.fail("trained again"))
     assert study.study(planned, tmp_path / "runs", tmp_path / "results") == made
+    other = replace(planned, optimizer=replace(planned.optimizer, learning_rate=0.1))
+    with pytest.raises(UsageError, match=r"optimizer.learning_rate was 0.00\d+, not 0.1"):
+        study.study(other, tmp_path / "runs", tmp_path / "results")
 
 
 def test_what_an_arm_begins_with_is_what_it_would_have_learned_alone(tmp_path: Path) -> None:

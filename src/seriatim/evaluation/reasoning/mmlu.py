@@ -21,9 +21,7 @@ from seriatim.evaluation.reasoning.problems import (
 
 SHOTS = 5
 _ALONE = re.compile(r"(?<![A-Za-z'’])[(\[]?([A-D])[)\].:,]*(?![A-Za-z'’])")
-_LED = re.compile(
-    r"(?i:answer|option|choice)(?i:\s+is)?\s*:?\s*[(\[*]*([A-D]|[b-d]|a(?!\s+[A-Za-z]))(?![A-Za-z'’])"
-)
+_LED = re.compile(r"(?i:answer|option|choice)(?i:\s+is)?\s*:?\s*[(\[*]*([A-D]|[b-d]|a(?!\s+[A-Za-z]))(?![A-Za-z'’])")
 
 
 def letter_in(text: str) -> str | None:

@@ -9,7 +9,7 @@
 | E | with p = 0.5 itself, which a reflection repeats | is it the tokens alone? (sham) |
 | G | with p = 0.5, once for all, a whole attempt with a mistake in it | is it better to retry the whole? |
 
-F has no data of its own: it is A, finished on the data of B' for the last tenth of the steps.
+F has no data of its own: it is a trained A that goes on with the data of B' for a tenth as many steps.
 """
 
 import random
@@ -52,7 +52,10 @@ def _step(problem: Problem, arm: Arm, place: int, name: str, rng: random.Random)
     if arm == "E":
         return [Segment(correct, "step"), Segment(correct, "reflection")]
     before = problem.order[:place]
-    wrong = future(problem, before, rng) if arm == "D" else mistake(problem, before, name, rng)
+    if arm == "D":
+        wrong = future(problem, before, rng)
+    else:
+        _, wrong = mistake(problem, before, name, rng) or ("", None)
     if wrong is None:
         return [Segment(correct, "step")]
     return [Segment(wrong, "error", train=arm != "C"), Segment(correct, "reflection")]
@@ -79,13 +82,14 @@ def replace_values(problem: Problem, values: dict[str, str]) -> Problem:
     return held
 
 
-def mistake(problem: Problem, before: Sequence[str], name: str, rng: random.Random) -> str | None:
-    """A wrong step where that for `name` should stand, after the steps for `before`; its kind is drawn."""
+def mistake(problem: Problem, before: Sequence[str], name: str, rng: random.Random) -> tuple[str, str] | None:
+    """A wrong step where that for `name` should stand, after the steps for `before`: its kind, which is drawn, and the
+    step."""
     kinds: list[Wrong] = [out_of_order, other_definition, other_value, arithmetic]
     for kind in rng.sample(kinds, len(kinds)):
         wrong = kind(problem, before, name, rng)
         if wrong is not None:
-            return wrong
+            return kind.__name__, wrong
     return None
 
 

@@ -13,11 +13,9 @@ class MiniDagSettings:
     """What is trained on: the data of `arm`, on problems of 1 to `operations` operations modulo `modulus`, with up to
     `definitions` definitions, in batches of about `batch_tokens` tokens; before them, for `practice_steps` steps,
     it practises look-up and arithmetic, and, where `practice_mistakes` is above 0, to mark the mistakes that come
-    with that probability. `error_rate` below 0 is the arm's own; `finish_share` is the last part of
-    the steps, in which arm F has the data of B'."""
+    with that probability. `error_rate` below 0 is the arm's own."""
 
-    arm: Literal["A", "B", "B'", "C", "D", "E", "F", "G"] = "A"
-    finish_share: float = 0.1
+    arm: Literal["A", "B", "B'", "C", "D", "E", "G"] = "A"
     error_rate: float = -1.0
     modulus: int = 10
     operations: int = 8
@@ -39,7 +37,6 @@ class MiniDagConfig(Recipe):
         task = self.minidag
         for name, value, low, high in (
             ("error_rate", task.error_rate, -1, 1),
-            ("finish_share", task.finish_share, 0, 1),
             ("modulus", task.modulus, 2, 23),
             ("operations", task.operations, 1, 12),
             ("definitions", task.definitions, task.operations, 20),

@@ -26,12 +26,10 @@ BLOCK = 32
 
 @dataclass(frozen=True)
 class ArmData:
-    """What an arm trains on, see `data.batches.Data`, for so many `steps`. `tokenizer` is the folder that holds the
-    tokenizer's files."""
+    """What an arm trains on, see `data.batches.Data`. `tokenizer` is the folder that holds the tokenizer's files."""
 
     settings: MiniDagSettings
     seed: int
-    steps: int
     tokenizer: Path
     symbols: Tokenizer
     held_out: tuple[Batch, ...] = ()
@@ -62,15 +60,11 @@ class ArmData:
         stream = problems(
             rng, range(1, task.operations + 1), "train", modulus=task.modulus, definitions=task.definitions
         )
-        arm = task.arm
-        if arm == "F":
-            finishes = block * BLOCK + task.practice_steps >= (1 - task.finish_share) * self.steps
-            arm = "B'" if finishes else "A"
         rate = None if task.error_rate < 0 else task.error_rate
         batches: list[list[Encoded]] = []
         encoded: list[Encoded] = []
         while len(batches) < BLOCK:
-            made = (encode(example(next(stream), arm, rng, rate), self.symbols) for _ in range(4 * BLOCK))
+            made = (encode(example(next(stream), task.arm, rng, rate), self.symbols) for _ in range(4 * BLOCK))
             encoded += [each for each in made if len(each.ids) <= task.context]
             batches = buckets(encoded, task.batch_tokens)
         rng.shuffle(batches)

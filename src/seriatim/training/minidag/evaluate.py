@@ -36,21 +36,24 @@ _STEP = re.compile(r"([a-z])(=)([a-z]?)(.)([-+*])([a-z]?)(.)(=)([a-z])(.)")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A response to a problem: what was written, what the verifier says, and the tokens it took."""
+    """A response to a problem: what was written, what the verifier says, the tokens it took, and whether it ended by
+    itself."""
 
     text: str
     check: Check
     tokens: int
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The forced-error probe: how likely a reflection is opened after a wrong step and after a right one, and how often
-    the answer is right although a wrong step was put into the model's mouth."""
+    """The forced-error probe: how likely a reflection is opened after a wrong step (`by_kind`: of mistake) and after a
+    right one, and how often the answer is right although a wrong step was put into the model's mouth."""
 
     p_reflect_wrong: float
     p_reflect_right: float
     recovery: float
+    by_kind: dict[str, float]
 
 
 def trained_model(folder: Path) -> Olmoe:
@@ -94,13 +97,22 @@ def solve(
     outcomes = []
     for problem, prefix, each in zip(tests, given, written, strict=True):
         text = prefix + tokenizer.decode(each.ids)
-        outcomes.append(Outcome(text, check(problem, text), len(each.ids)))
+        outcomes.append(Outcome(text, check(problem, text), len(each.ids), each.ended))
     return outcomes
 
 
 def accuracy(outcomes: Sequence[Outcome]) -> float:
     """The share of right answers, in percent."""
     return 100 * fmean(each.check.correct for each in outcomes)
+
+
+def failures(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """How many responses never ended (`truncated`), and how many ended without an answer in its place
+    (`format_failures`), in percent."""
+    return {
+        "truncated": 100 * fmean(not each.ended for each in outcomes),
+        "format_failures": 100 * fmean(each.ended and not each.check.answered for each in outcomes),
+    }
 
 
 def changes(banned: Sequence[Outcome], allowed: Sequence[Outcome]) -> dict[str, float]:
@@ -115,24 +127,28 @@ def changes(banned: Sequence[Outcome], allowed: Sequence[Outcome]) -> dict[str, 
 def probe(model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], *, seed: int = 0) -> Probe:
     """Put a wrong step at a place that the seed draws, behind right ones, and see what the model does next."""
     rng = random.Random(f"probe {seed}")
-    wrong, right, kept = [], [], []
+    wrong, right, kept, kinds = [], [], [], []
     for problem in tests:
         place = rng.randrange(len(problem.order))
-        line = mistake(problem, problem.order[:place], problem.order[place], rng)
-        if line is None:
+        made = mistake(problem, problem.order[:place], problem.order[place], rng)
+        if made is None:
             continue
+        kind, line = made
         before = [*problem.steps[:place]]
         wrong.append(begun(problem, [*before, line]))
         right.append(begun(problem, [*before, problem.steps[place]]))
         kept.append(problem)
-    recovered = solve(model, tokenizer, kept, prefixes=wrong)
-    chances = [
-        fmean(
-            reflection_chances(model, [asked(*pair) for pair in zip(kept, [tokenizer] * len(kept), given, strict=True)])
-        )
+        kinds.append(kind)
+    after_wrong, after_right = (
+        reflection_chances(model, [asked(problem, tokenizer, each) for problem, each in zip(kept, given, strict=True)])
         for given in (wrong, right)
-    ]
-    return Probe(chances[0], chances[1], accuracy(recovered))
+    )
+    by_kind = {
+        kind: fmean(chance for chance, each in zip(after_wrong, kinds, strict=True) if each == kind)
+        for kind in sorted(set(kinds))
+    }
+    recovered = solve(model, tokenizer, kept, prefixes=wrong)
+    return Probe(fmean(after_wrong), fmean(after_right), accuracy(recovered), by_kind)
 
 
 def begun(problem: Problem, steps: Sequence[str]) -> str:

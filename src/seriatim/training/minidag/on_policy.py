@@ -17,7 +17,7 @@ from seriatim.progress import Progress
 from seriatim.training.minidag.evaluate import trained_model
 from seriatim.training.minidag.rl import Moved, improve
 from seriatim.training.minidag.rounds import COUNTS, go_on
-from seriatim.training.minidag.study import StudyConfig, tested, trained_tokens
+from seriatim.training.minidag.study import StudyConfig, of, settle_job, tested, trained_tokens
 
 START, ROUND, CONTROL = "start", "round", "round control"
 POLICIES = {f"policy {moved}": moved for moved in get_args(Moved)}
@@ -37,6 +37,8 @@ def on_policy(config: StudyConfig, runs: Path, results: Path, progress: Progress
     for name in (START, ROUND, CONTROL, *POLICIES):
         run = folder(runs, name)
         with claimed(run / "lock") as free:
+            if free:
+                settle_job(run, config)
             if free and not (run / "row.json").exists():
                 model, told = _made(config, start, name, run, progress)
                 found = tested(trained_model(model), config)
@@ -64,13 +66,12 @@ def _made(
     if name == START:
         return start, {}
     arm, _, seed = config.study.on_policy.rpartition("-")
-    own = replace(
-        config, minidag=replace(config.minidag, arm=arm), run=replace(config.run, seed=int(seed))  # type: ignore[arg-type]
-    )  # fmt: skip
+    own = of(config, arm, int(seed))
     if name in POLICIES:
         made = run / "model"
         shutil.rmtree(made, ignore_errors=True)  # of a run that was stopped
-        settings = replace(config.policy, moved=POLICIES[name], modulus=config.minidag.modulus)
+        task = config.minidag
+        settings = replace(config.policy, moved=POLICIES[name], modulus=task.modulus, definitions=task.definitions)
         steps = [asdict(each) for each in improve(start, made, settings, progress)]
         drawn, moved = (sum(step[key] for step in steps) for key in ("drawn_tokens", "moved_tokens"))
         return made, {"train_tokens": drawn, "learned_tokens": moved, "steps": steps}

@@ -45,6 +45,7 @@ class PolicySettings:
     size: int = 8
     operations: tuple[int, ...] = (6, 7, 8)
     modulus: int = 10
+    definitions: int = 15
     learning_rate: float = 1e-4
     temperature: float = 1.0
     seed: int = 0
@@ -75,11 +76,11 @@ def improve(
     model, symbols = trained_model(checkpoint), tokenizer()
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     rng = random.Random(f"policy {settings.seed}")
-    stream = problems(rng, settings.operations, "train", modulus=settings.modulus)
+    stream = problems(rng, settings.operations, "train", modulus=settings.modulus, definitions=settings.definitions)
     steps = []
     for step in range(settings.steps):
         group = [next(stream) for _ in range(settings.groups)]
-        steps.append(_step(model, optimizer, symbols, group, settings, step, rng))
+        steps.append(_step(model, optimizer, symbols, group, settings, step))
         if progress:
             progress(f"reward {steps[-1].reward:.3f}, {steps[-1].retries:.2f} retries", step + 1, settings.steps)
     save(model, out, tokenizer=checkpoint)
@@ -95,7 +96,6 @@ def _step(
     group: Sequence[Problem],
     settings: PolicySettings,
     step: int,
-    rng: random.Random,
 ) -> PolicyStep:
     tasks = [problem for problem in group for _ in range(settings.size)]
     prompts = [asked(problem, symbols) for problem in tasks]
@@ -105,10 +105,11 @@ def _step(
     rewards = [float(each.correct and done.ended) for each, done in zip(checks, written, strict=True)]
     gains = advantages(rewards, settings.size)
     if settings.moved == "shuffled":
+        shuffle = random.Random(f"shuffle {seed}")  # of its own: all settings draw the same problems
         gains = [
             gain
             for start in range(0, len(gains), settings.size)
-            for gain in _shuffled(gains[start : start + settings.size], rng)
+            for gain in shuffle.sample(gains[start : start + settings.size], settings.size)
         ]
     moved = 0
     rows = [
@@ -160,7 +161,3 @@ def policy_loss(model: Olmoe, rows: Sequence[tuple[list[int], list[int], float]]
     moved_BT = labels_BT != IGNORED
     chosen_BT = logprobs_BTV.gather(-1, labels_BT.clamp(min=0)[..., None])[..., 0]
     return -(gain_B1 * chosen_BT * moved_BT).sum() / moved_BT.sum(), int(moved_BT.sum())
-
-
-def _shuffled(gains: Sequence[float], rng: random.Random) -> list[float]:
-    return rng.sample(list(gains), len(gains))

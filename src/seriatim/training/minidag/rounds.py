@@ -93,7 +93,7 @@ def mine(
 ) -> tuple[list[Example], Counter[str]]:
     """The examples that the model's responses to new problems give, and what became of the responses."""
     rng = random.Random(f"round {settings.seed}")
-    stream = problems(rng, range(1, task.operations + 1), "train", modulus=task.modulus)
+    stream = problems(rng, range(1, task.operations + 1), "train", modulus=task.modulus, definitions=task.definitions)
     asked = list(islice(stream, settings.problems))
     drawn = [
         solve(model, symbols, asked, reflect=False, temperature=settings.temperature, seed=settings.seed + number)

@@ -9,16 +9,17 @@ RESULTS/outcomes.json   which test problems each run solved: a text of 0 and 1 a
 import json
 import shutil
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from seriatim.errors import UsageError
+from seriatim.errors import TrainingError, UsageError
 from seriatim.files import claimed, write_json
 from seriatim.olmoe.model import Olmoe
 from seriatim.progress import Progress
 from seriatim.training import checkpoints
+from seriatim.training.beginning import FORMAT, defaults, settle
 from seriatim.training.config import read_settings
 from seriatim.training.metrics import FILE as METRICS
 from seriatim.training.metrics import read_metrics
@@ -30,6 +31,7 @@ from seriatim.training.minidag.evaluate import (
     Outcome,
     accuracy,
     changes,
+    failures,
     forced_reflection,
     held_out,
     probe,
@@ -41,10 +43,11 @@ from seriatim.training.minidag.evaluate import (
     without_reflections,
 )
 from seriatim.training.minidag.rl import PolicySettings
-from seriatim.training.minidag.rounds import Round
+from seriatim.training.minidag.rounds import Round, go_on
 from seriatim.training.minidag.train import train
 from seriatim.training.minidag.vocabulary import tokenizer
 
+_TABLES = ("minidag", "model", "schedule", "optimizer", "loss", "round", "policy")
 _SAMPLES = (1, 2, 3, 5)
 _ROUNDS = 8
 
@@ -64,8 +67,8 @@ class StudySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig(MiniDagConfig):
-    """All settings of a study; `minidag.arm` and `run.seed` are the plan's, `policy.moved` and `policy.modulus` the
-    job's."""
+    """All settings of a study; `minidag.arm` and `run.seed` are the plan's, `policy.moved`, `policy.modulus` and
+    `policy.definitions` the job's."""
 
     study: StudySettings = field(default_factory=StudySettings)
     round: Round = field(default_factory=Round)
@@ -114,6 +117,8 @@ def study(config: StudyConfig, runs: Path, results: Path, progress: Progress | N
     for arm, seed in jobs(config):
         run = runs / f"{arm}-{seed}"
         with claimed(run / "lock") as free:
+            if free:
+                settle_job(run, of(config, arm, seed))
             if free and not (run / "row.json").exists():
                 row, outcomes = _job(config, arm, seed, run, progress)
                 write_json(run / "outcomes.json", outcomes)
@@ -121,6 +126,13 @@ def study(config: StudyConfig, runs: Path, results: Path, progress: Progress | N
         write_json(results / "rows.json", rows(config, runs))
         write_json(results / "outcomes.json", _outcomes(config, runs))
     return rows(config, runs)
+
+
+def settle_job(run: Path, config: StudyConfig) -> None:
+    """Write down, or compare, the settings of a job, done or not: rows of different settings are no table. Raises
+    `UsageError` that names what differs."""
+    tables = {name: each for name, each in asdict(config).items() if name in _TABLES}
+    settle(run / "job.json", {"format": FORMAT, **tables, "problems": config.study.problems}, defaults=defaults(config))
 
 
 def rows(config: StudyConfig, runs: Path) -> list[dict[str, Any]]:
@@ -144,16 +156,20 @@ def _job(
     config: StudyConfig, arm: str, seed: int, run: Path, progress: Progress | None
 ) -> tuple[dict[str, Any], dict[str, list[bool]]]:
     """A row, and for each problem whether it was solved, by set and by whether reflections were allowed."""
-    own = replace(
-        config, minidag=replace(config.minidag, arm=arm), run=replace(config.run, seed=seed)  # type: ignore[arg-type]
-    )  # fmt: skip
-    curve = _trained(own, run, progress)
+    curve = _finished(config, seed, run, progress) if arm == "F" else _trained(of(config, arm, seed), run, progress)
     model = trained_model(run / "last")
     found = tested(model, config)
     row = {"arm": arm, "seed": seed, **found.measures, **trained_tokens(run), "curve": curve}
     if arm == "A":
         row["inference"] = _inference(model, config, found.plain)
     return row, found.solved
+
+
+def of(config: StudyConfig, arm: str, seed: int) -> StudyConfig:
+    """The settings of an arm and seed."""
+    return replace(
+        config, minidag=replace(config.minidag, arm=arm), run=replace(config.run, seed=seed)  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +200,7 @@ def tested(model: Olmoe, config: StudyConfig) -> Tested:
         "forced_error_recovery": forced.recovery,
         "p_reflect_wrong": forced.p_reflect_wrong,
         "p_reflect_right": forced.p_reflect_right,
+        "p_reflect_by_kind": forced.by_kind,
         "problems": count,
         **_by_set(banned, allowed),
         "token_classes": token_classes(model, symbols, tests["beyond"][:200]),
@@ -213,6 +230,7 @@ def _by_set(banned: dict[str, list[Outcome]], allowed: dict[str, list[Outcome]])
         for key, value in {
             "banned_accuracy": accuracy(banned[name]),
             **changes(banned[name], allowed[name]),
+            **failures(allowed[name]),
             "retries": fmean(each.check.retries for each in allowed[name]),
             "needless_retries": fmean(each.check.needless for each in allowed[name]),
             "generated_tokens": fmean(each.tokens for each in allowed[name]),
@@ -251,6 +269,16 @@ def _trained(config: StudyConfig, run: Path, progress: Progress | None) -> list[
         points.append(made)
         write_json(file, points)
     return points
+
+
+def _finished(config: StudyConfig, seed: int, run: Path, progress: Progress | None) -> list[dict[str, float]]:
+    """Let the trained A of the same seed go on with the data of B', at a rate that falls anew; its end is no curve."""
+    start = run.parent / f"A-{seed}" / "last"
+    if not (start / "config.json").exists():
+        raise TrainingError(f"arm F goes on from {start}, which is not there yet: name A before F in study.plan")
+    steps = max(1, config.schedule.steps // 10)
+    go_on(of(config, "B'", seed), start, run, replace(config.round, steps=steps), control=True, progress=progress)
+    return []
 
 
 def _take_over_practice(config: StudyConfig, run: Path, progress: Progress | None) -> None:

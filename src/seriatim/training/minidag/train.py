@@ -26,7 +26,7 @@ def arm_data(config: MiniDagConfig, run: Path) -> ArmData:
     folder = run / "tokenizer"
     folder.mkdir(parents=True, exist_ok=True)
     symbols.write(folder)
-    return ArmData(config.minidag, config.run.seed, config.schedule.steps, folder, symbols)
+    return ArmData(config.minidag, config.run.seed, folder, symbols)
 
 
 def shape(config: MiniDagConfig, data: ArmData) -> OlmoeConfig:
