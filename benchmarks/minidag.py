@@ -24,12 +24,14 @@ COLUMNS = (
     ("in_accuracy", "in, %"), ("beyond_accuracy", "beyond, %"),
     ("beyond_banned_accuracy", "beyond, reflections banned, %"), ("beyond_i_to_c", "wrong → right, %"),
     ("beyond_c_to_i", "right → wrong, %"), ("beyond_retries", "reflections"), ("beyond_generated_tokens", "tokens"),
+    ("beyond_truncated", "never ended, %"), ("beyond_format_failures", "no answer, %"),
     ("forced_error_recovery", "recovery, %"), ("p_reflect_wrong", "p(reflect after wrong)"),
     ("p_reflect_right", "p(reflect after right)"), ("train_tokens", "training tokens"),
 )  # fmt: skip
 
 SETS = ("in_allowed", "in_banned", "beyond_allowed", "beyond_banned")
 BESIDE = ("A", "E")  # what the other arms are set beside: plain, and sham
+T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t, two-sided 95%, by the number of seeds
 
 
 def main() -> None:
@@ -78,13 +80,14 @@ def _on_policy(config: StudyConfig, options: argparse.Namespace) -> None:
         if job in solved and other in solved
         for name in SETS
     ]
+    _adjust(compared)
     _write(options.results / "on_policy_comparisons.json", compared)
     lines = ["| model | " + " | ".join(name for _, name in COLUMNS) + " |", "|" + "---|" * (len(COLUMNS) + 1)]
     lines += [f"| {row['job']} | " + " | ".join(_cell(row.get(key)) for key, _ in COLUMNS) + " |" for row in made]
-    lines += ["", "| | less | set | difference [95%] | McNemar's p |", "|---|---|---|---|---|"]
+    lines += ["", "| | less | set | difference [95%] | McNemar's p (Holm) |", "|---|---|---|---|---|"]
     lines += [
-        f"| {each['job']} | {each['with']} | {each['set']} | {each['difference']:+.1f} [{each['low']:+.1f}, "
-        f"{each['high']:+.1f}] | {each['mcnemar'][0]:.3g} |"
+        f"| {each['job']} | {each['with']} | {each['set'].replace('_', ', ')} | {each['difference']:+.1f} "
+        f"[{each['low']:+.1f}, {each['high']:+.1f}] | {each['p_holm']:.3g} |"
         for each in compared
     ]
     (options.results / "on_policy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -112,22 +115,28 @@ def _table(results: Path) -> None:
         own = [row for row in found if row["arm"] == arm]
         means = [f"{np.mean([row[key] for row in own]):,.4g}" for key, _ in COLUMNS]
         lines.append(f"| {arm} | {len(own)} | " + " | ".join(means) + " |")
-    lines += ["", "| | less | seeds | set | difference [95%] | p (Holm) |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {each['arm']} | {each['with']} | {len(each['seeds'])} | {each['set'].replace('_', ', ')} | "
-        f"{each['difference']:+.1f} [{each['low']:+.1f}, {each['high']:+.1f}] | {each['p_holm']:.3g} |"
-        for each in compared
-        if each["set"].startswith("beyond")
-    ]
+    lines += ["", "| | less | set | right, % | difference [95%] | by seed | over seeds [95%] | p (Holm) |"]
+    lines.append("|" + "---|" * 8)
+    lines += [_compared(each) for each in compared if each["set"].startswith("beyond")]
     (results / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
     _plots(found, arms, results)
 
 
+def _compared(each: dict[str, Any]) -> str:
+    by_seed = ", ".join(f"{seed}: {value:+.1f}" for seed, value in zip(each["seeds"], each["by_seed"], strict=True))
+    over_seeds = f"[{each['t_low']:+.1f}, {each['t_high']:+.1f}]" if each["t_low"] is not None else ""
+    p = "" if each["p"] is None else f"{each['p_holm']:.3g}"
+    return (
+        f"| {each['arm']} | {each['with']} | {each['set'].replace('_', ', ')} | {each['right']:.1f} against "
+        f"{each['others_right']:.1f} | {each['difference']:+.1f} [{each['low']:+.1f}, {each['high']:+.1f}] | {by_seed} "
+        f"| {over_seeds} | {p} |"
+    )
+
+
 def comparisons(outcomes: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
-    """Arms against each other on the same problems and seeds, by set, with reflections allowed and banned: the
-    difference in points, its 95% interval of a bootstrap over seeds and problems, and p; McNemar's exact p for each
-    seed. Of an arm without reflections the two are the same."""
+    """Arms against each other on the same problems and seeds, by set, with reflections allowed and banned, as
+    `_difference` has it; `p_holm` is over all arms of a set. Of an arm without reflections the two are the same."""
     solved = {
         tuple(job.rsplit("-", 1)): {name: [each == "1" for each in right] for name, right in sets.items()}
         for job, sets in outcomes.items()
@@ -141,25 +150,36 @@ def comparisons(outcomes: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
                 {"arm": arm, "with": other, "set": name, "seeds": seeds, **_difference(ours, theirs, name)}
                 for name in (SETS if seeds else ())
             ]
-    for name in SETS:
-        own = [each for each in made if each["set"] == name]
-        for each, p in zip(own, holm([each["p"] for each in own]), strict=True):
-            each["p_holm"] = p
+    _adjust(made)
     return made
 
 
+def _adjust(made: list[dict[str, Any]]) -> None:
+    for name in SETS:
+        own = [each for each in made if each["set"] == name and each["p"] is not None]
+        for each, p in zip(own, holm([each["p"] for each in own]), strict=True):
+            each["p_holm"] = p
+
+
 def _difference(ours: list[dict[str, Any]], others: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """How much more of a set our models solved than others, a pair a seed: in points, with its 95% interval and p of a
-    bootstrap over seeds and problems; McNemar's exact p for each pair."""
+    """How much more of a set our models solved than others, a pair a seed: in points, with the 95% interval of a
+    bootstrap over seeds and problems, and Student's over the seeds' differences alone, which is the wider the fewer
+    they are. McNemar's exact p is for each pair; `p` is that of a single pair, the bootstrap's from three pairs on, and
+    None of two, whose bootstrap knows too little of how seeds differ."""
     a, b = (np.array([each[name] for each in solved], dtype=float) for solved in (ours, others))
     means = resampled(a - b)
     low, high = interval(means)
+    by_seed = 100 * (a - b).mean(axis=1)
+    half = T_95[len(by_seed)] * by_seed.std(ddof=1) / np.sqrt(len(by_seed)) if len(by_seed) > 1 else None
+    exact = [
+        mcnemar(int(((x == 1) & (y == 0)).sum()), int(((x == 0) & (y == 1)).sum())) for x, y in zip(a, b, strict=True)
+    ]
     return {
-        "difference": 100 * float((a - b).mean()), "low": 100 * low, "high": 100 * high, "p": two_sided(means),
-        "mcnemar": [
-            mcnemar(int(((x == 1) & (y == 0)).sum()), int(((x == 0) & (y == 1)).sum()))
-            for x, y in zip(a, b, strict=True)
-        ],
+        "right": 100 * float(a.mean()), "others_right": 100 * float(b.mean()),
+        "difference": float(by_seed.mean()), "low": 100 * low, "high": 100 * high, "by_seed": by_seed.tolist(),
+        "t_low": None if half is None else float(by_seed.mean() - half),
+        "t_high": None if half is None else float(by_seed.mean() + half),
+        "mcnemar": exact, "p": {1: exact[0], 2: None}.get(len(exact), two_sided(means)),
     }  # fmt: skip
 
 
