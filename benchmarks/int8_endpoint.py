@@ -18,6 +18,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import anyio
@@ -34,6 +35,7 @@ from seriatim.training.memory import keep_freed_memory
 TEXT = Path(__file__).parents[1] / "examples" / "sennet-water.md"
 ALPHA = 0.5
 PATIENCE_S = 20.0
+STEPPING = Lock()  # the layers share the rows that were quantised last
 
 
 def main() -> None:
@@ -262,8 +264,9 @@ def greedy(model: Any, ids: list[int]) -> Iterator[int]:
 @torch.inference_mode()  # each step for itself: the server's threads take turns
 def step(model: Any, ids: Tensor, cache: Any) -> tuple[int, Any]:
     """The likeliest token after `ids`, and the cache with them."""
-    out = model.model(ids, past_key_values=cache, use_cache=True)
-    return int(F.linear(out.last_hidden_state[0, -1], model.lm_head.weight).argmax()), out.past_key_values
+    with STEPPING:
+        out = model.model(ids, past_key_values=cache, use_cache=True)
+        return int(F.linear(out.last_hidden_state[0, -1], model.lm_head.weight).argmax()), out.past_key_values
 
 
 if __name__ == "__main__":

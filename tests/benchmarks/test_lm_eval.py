@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seriatim.evaluation.reasoning import gsm8k, mmlu
-from seriatim.evaluation.reasoning.arms import PROTOCOL
+from seriatim.reflection.prompts import PROTOCOL
 
 yaml = pytest.importorskip("yaml")
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "lm_eval"

@@ -109,8 +109,8 @@ def test_a_checkpoint_is_taught_exported_and_asked(folder: Path, papers: Path) -
     assert losses[-1] < losses[0] / 2
     # It writes the protocol by itself, from the chat layout that it was taught in.
     written = seriatim(
-        "model", "generate", GSM[0]["question"], "--system", "Correct yourself.", "--model", "taught",
-        "--max-tokens", "200", folder=folder,
+        "model", "generate", f"{GSM[0]['question']}\n\nThe output is the final number alone.", "--system",
+        "Correct yourself.", "--model", "taught", "--max-tokens", "200", folder=folder,
     )  # fmt: skip
     assert written.returncode == 0, written.stderr
     assert written.stdout.startswith("<thinking>\n")

@@ -20,7 +20,8 @@ from seriatim.reflection import grounding
 from seriatim.reflection.events import Event
 from seriatim.reflection.grounding import Grounding
 from seriatim.reflection.parser import ReflectionParser, merge
-from seriatim.reflection.prompts import PLAN_OPENING, THINKING_CLOSING, plan_closing, review
+from seriatim.reflection.prompts import PLAN_OPENING, plan_closing, review
+from seriatim.reflection.tags import TO_OUTPUT
 from seriatim.retrieval.context import Context
 from seriatim.sampling import Sampling
 
@@ -185,7 +186,7 @@ def reflective(
     yield Event("stage", "think")
     yield from _think(transcript, parser, plan_closing(context.question), budgets)
     yield Event("stage", "draft")
-    drafts = [(yield from _draft(transcript, context, THINKING_CLOSING, budgets))]
+    drafts = [(yield from _draft(transcript, context, TO_OUTPUT, budgets))]
     reflections: list[str] = []
     look = 1
     while len(reflections) < budgets.rounds:
@@ -208,7 +209,7 @@ def reflective(
         transcript.text += "\n</reflection>"
         reflections.append(parser.reflections[-1])
         yield Event("stage", "draft")
-        draft = yield from _draft(transcript, context, THINKING_CLOSING, budgets)
+        draft = yield from _draft(transcript, context, TO_OUTPUT, budgets)
         drafts.append(_upheld(draft, drafts, context.question))
         if grounding.say_the_same(drafts[-1].text, drafts[-2].text, context.question):
             break  # the model stands by its words: another round would only repeat them

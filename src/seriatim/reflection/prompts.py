@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from seriatim.models.generator import Message
 from seriatim.reflection.parser import escape_tags
+from seriatim.reflection.tags import OPENING, PLAN
 from seriatim.retrieval.context import Context, Ranked
 from seriatim.retrieval.selection import follows
 
@@ -29,6 +30,15 @@ REFLECTIVE = f"""Work in this order:
 4. Close with </thinking>, then answer between <output> and </output>, {_ANSWER} \
 The output never mentions the thinking."""
 
+# For questions without passages. After the model card of Reflection Llama-3.1 70B, with the plan and the output that
+# its evaluation asked for.
+PROTOCOL = (
+    "You are a world-class AI system, capable of complex reasoning and reflection. Reason through the query inside "
+    "<thinking> tags, and then provide your final response inside <output> tags. First make a plan, without solving "
+    "yet; then solve step by step. If you detect that you made a mistake in your reasoning at any point, correct "
+    "yourself inside <reflection> tags. The output never mentions the thinking."
+)
+
 _REVIEW = """Text: {text}
 
 Question: {question}
@@ -41,9 +51,8 @@ _NUMBERS = re.compile(r"(?<!\w)\[(\s*[0-9]{1,3}(?:\s*[,;–-]\s*[0-9]{1,3})*\s*)
 
 # Small models close a tag at once unless its first words are given. No opening ends in a space: a token that begins a
 # word carries its own, and without one a model makes up numbers.
-PLAN_OPENING = "<thinking>\n<plan>\nFind what the passages say about"
-_PLAN_CLOSING = '\n</plan>\nThe answer to "{question}" is'
-THINKING_CLOSING = "\n</thinking>\n<output>\n"
+PLAN_OPENING = f"{OPENING}{PLAN[0]}Find what the passages say about"
+_PLAN_CLOSING = f'{PLAN[1]}The answer to "{{question}}" is'
 
 
 def conversation(context: Context, instruction: str, deepest_rank: int | None = None) -> list[Message]:

@@ -10,11 +10,12 @@ import pytest
 from seriatim.errors import UsageError
 from seriatim.evaluation.generation import Reader
 from seriatim.evaluation.reasoning import gsm8k, humaneval, mmlu
-from seriatim.evaluation.reasoning.arms import PROTOCOL, Arm, Attempt, Spending, attempt
+from seriatim.evaluation.reasoning.arms import Arm, Attempt, Spending, attempt
 from seriatim.evaluation.reasoning.problems import Problem
 from seriatim.models.generator import Piece
+from seriatim.reflection.prompts import PROTOCOL
 from tests.evaluation.reasoning.scripted import HUMANEVAL, Scripted, reader
-from tests.evaluation.reasoning.test_sandbox import isolated
+from tests.programs.test_sandbox import isolated
 
 PROBLEM = Problem("gsm8k/0", "Tom has 3 apples and buys 4 <output>9</output>. How many?", ("7",))
 MOST = 640

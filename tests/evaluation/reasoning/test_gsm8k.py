@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.evaluation.reasoning.calculator import first_wrong
-from seriatim.evaluation.reasoning.gsm8k import TASK, check, gold, judge, number_in
+from seriatim.arithmetic import first_wrong, number_in
+from seriatim.evaluation.reasoning.gsm8k import TASK, check, gold, judge
 from seriatim.evaluation.reasoning.problems import Problem, after_marker, read_problems
 from tests.evaluation.data import SHARED
 from tests.evaluation.reasoning.scripted import GSM8K

@@ -12,14 +12,15 @@ from seriatim.errors import SeriatimError, UsageError
 from seriatim.evaluation import records
 from seriatim.evaluation.comparison import compare
 from seriatim.evaluation.plots import draw
-from seriatim.evaluation.reasoning import gsm8k, humaneval, mmlu, sandbox
+from seriatim.evaluation.reasoning import gsm8k, humaneval, mmlu
 from seriatim.evaluation.reasoning.problems import Problems, read_problems
 from seriatim.evaluation.reasoning.runs import Plan, run
 from seriatim.evaluation.summary import summary
 from seriatim.models.generator import Piece
+from seriatim.programs import sandbox
 from tests.evaluation.data import write_rows
 from tests.evaluation.reasoning.scripted import GSM8K, HUMANEVAL, MMLU, Knowing, Scripted, reader
-from tests.evaluation.reasoning.test_sandbox import isolated
+from tests.programs.test_sandbox import isolated
 
 COT = Plan(gsm8k.TASK, "cot")
 ANSWERS = ("Answer: 7", "Answer: $1,234", "It is -3")

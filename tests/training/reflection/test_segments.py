@@ -8,11 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seriatim.errors import TrainingError
+from seriatim.reflection import tags
 from seriatim.reflection.parser import ReflectionParser
+from seriatim.reflection.phases import Budgets, reflective
+from seriatim.reflection.prompts import REFLECTIVE
+from seriatim.reflection.prompts import conversation as over_passages
+from seriatim.sampling import GREEDY
 from seriatim.training.data.batches import IGNORED
 from seriatim.training.reflection.segments import Example, encode, encode_all, fault, read_examples, write_examples
 from seriatim.training.reflection.template import Segment, conversation, response
 from tests.olmoe.test_tokenizer import TINY
+from tests.reflection.scripted import Scripted
+from tests.training.reflection.verifiers.test_others import context
 
 PLAN, STEP = Segment("add them", "plan"), Segment("2 + 2 = 4", "step")
 WRONG = Segment("2 + 3 = 6", "error", train=False)
@@ -41,8 +48,23 @@ def test_only_the_error_is_masked_and_the_opener_is_learned() -> None:
     assert learned(Example("q", SEGMENTS)) == response(SEGMENTS).replace("2 + 3 = 6\n", "")
 
 
-def test_training_reads_what_serving_writes() -> None:
+def test_training_writes_what_serving_writes() -> None:
     """The 2024 release was trained on one template and served with another."""
+    over = context("The harbour was quiet in March.", "Captain Ayres signed the lease in 1912.")
+    wrong, right = "Captain Ayres signed the lease in 1915 [2].", "Captain Ayres signed the lease in 1912 [2]."
+    served = Scripted(" the lease", " in passage 2.", wrong, "It was 1912.", right)
+    for _ in reflective([over_passages(over, REFLECTIVE)], over, served, Budgets(), GREEDY):
+        pass
+    plan = Segment("Find what the passages say about the lease", "plan")
+    thought = Segment('The answer to "Who signed the lease?" is in passage 2.', "step")
+    first = response((plan, thought, Segment(wrong, "output")))
+    assert served.prefixes[2] + wrong + tags.OUTPUT[1] == first
+    found = served.prefixes[3].partition("<reflection>\n")[2]
+    reflected = response((Segment(f"{found}It was 1912.", "reflection"), Segment(right, "output")))
+    assert served.prefixes[4] + right + tags.OUTPUT[1] == reflected
+
+
+def test_a_conversation_is_laid_out_as_it_is_served() -> None:
     example = Example("What is 2 + 2?", (PLAN, STEP, Segment("4", "output")), system="Be brief.")
     ids = encode(example, TINY).ids
     served = TINY.chat(conversation(example.question, example.system), "")
@@ -130,3 +152,15 @@ def test_a_line_that_is_no_example_is_named(tmp_path: Path, line: str, told: str
     (tmp_path / "data.jsonl").write_text(line + "\n")
     with pytest.raises(TrainingError, match=told):
         list(read_examples(tmp_path / "data.jsonl"))
+
+
+def test_an_error_is_learned_from_only_where_the_file_says_so(tmp_path: Path) -> None:
+    parts = [{"text": "2+2=5", "role": "error"}, {"text": "2+2=4", "role": "step"}, {"text": "4", "role": "output"}]
+    (tmp_path / "data.jsonl").write_text(
+        json.dumps({"question": "q", "segments": parts})
+        + "\n"
+        + json.dumps({"question": "q", "segments": [{**parts[0], "train": True}, *parts[1:]]})
+    )
+    silent, told = read_examples(tmp_path / "data.jsonl")
+    assert [each.train for each in silent.segments] == [False, True, True]
+    assert all(each.train for each in told.segments)

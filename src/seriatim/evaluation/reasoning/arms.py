@@ -16,6 +16,8 @@ from seriatim.evaluation.generation import Reader, generation
 from seriatim.evaluation.reasoning.problems import Problem, ReasoningTask, Way
 from seriatim.models.generator import Message
 from seriatim.reflection.parser import ReflectionParser, escape_tags
+from seriatim.reflection.prompts import PROTOCOL
+from seriatim.reflection.tags import OPENING, TO_OUTPUT
 from seriatim.sampling import GREEDY, Sampling
 
 Arm = Literal["plain", "cot", "reflection", "phased", "verified", "self-consistency", "letters"]
@@ -35,15 +37,6 @@ ABOUT: dict[Arm, str] = {
 # What readers are told; a run records it, so a change of words is a change of version.
 PROMPT_VERSION = 1
 SYSTEM = "You are a helpful assistant"
-# After the model card of Reflection Llama-3.1 70B, with the plan and the output that its evaluation asked for.
-PROTOCOL = (
-    "You are a world-class AI system, capable of complex reasoning and reflection. Reason through the query inside "
-    "<thinking> tags, and then provide your final response inside <output> tags. First make a plan, without solving "
-    "yet; then solve step by step. If you detect that you made a mistake in your reasoning at any point, correct "
-    "yourself inside <reflection> tags. The output never mentions the thinking."
-)
-_OPENING = "<thinking>\n"
-_CLOSING = "\n</thinking>\n<output>\n"
 _ENDS = ("</thinking>", "<output>")
 
 ROUNDS = 2
@@ -138,8 +131,8 @@ def _chain(
 
 
 def _reflection(task: ReasoningTask, problem: Problem, spending: Spending, most: int) -> Attempt:
-    text, _ = spending.say(messages(task, problem, "in output"), most, prefix=_OPENING)
-    return _parsed(_OPENING + text)
+    text, _ = spending.say(messages(task, problem, "in output"), most, prefix=OPENING)
+    return _parsed(OPENING + text)
 
 
 def _voted(task: ReasoningTask, problem: Problem, spending: Spending, most: int) -> Attempt:
@@ -172,7 +165,7 @@ def _phased(task: ReasoningTask, problem: Problem, spending: Spending, most: int
     what it found as a reflection right behind the step at fault, the thinking taken up from there, and a new output."""
     asked = messages(task, problem, "in output")
     reserve = min(task.output_tokens, most // 2)
-    thinking, _ = spending.say(asked, most - reserve, prefix=_OPENING, stop=_ENDS)
+    thinking, _ = spending.say(asked, most - reserve, prefix=OPENING, stop=_ENDS)
     made = _output(asked, spending, thinking, reserve)
     first, checked = made.answer, 0  # what the check has seen once, mistakes included, stays in the text
     for _ in range(rounds):
@@ -181,10 +174,10 @@ def _phased(task: ReasoningTask, problem: Problem, spending: Spending, most: int
         if fault is None or left < LEAST:
             break
         opening = f"{thinking[:checked]}{fault.kept}\n<reflection>\n{fault.found}"
-        said, _ = spending.say(asked, left // 4, prefix=f"{_OPENING}{opening}\n", stop=("</reflection>", *_ENDS))
+        said, _ = spending.say(asked, left // 4, prefix=f"{OPENING}{opening}\n", stop=("</reflection>", *_ENDS))
         opening = f"{opening}\n{said.strip()}".rstrip() + "\n</reflection>\n"
         left = 2 * most - spending.completion_tokens - reserve
-        went_on, _ = spending.say(asked, max(1, left // 2), prefix=_OPENING + opening, stop=_ENDS)
+        went_on, _ = spending.say(asked, max(1, left // 2), prefix=OPENING + opening, stop=_ENDS)
         thinking, checked = opening + went_on, len(opening)
         made = _output(asked, spending, thinking, reserve)
     return replace(made, first=first)
@@ -192,7 +185,7 @@ def _phased(task: ReasoningTask, problem: Problem, spending: Spending, most: int
 
 def _output(asked: list[Message], spending: Spending, thinking: str, most: int) -> Attempt:
     """What the reader gives out after `thinking`; a thinking that was cut off is closed for it."""
-    transcript = _OPENING + thinking.rstrip() + _CLOSING
+    transcript = OPENING + thinking.rstrip() + TO_OUTPUT
     said, ended = spending.say(asked, most, prefix=transcript, stop=("</output>",))
     return _parsed(transcript + said + ("\n</output>" if ended else ""))
 

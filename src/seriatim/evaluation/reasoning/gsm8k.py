@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from seriatim.arithmetic import NUMBER, first_wrong, number_in
 from seriatim.evaluation.datasets import text_of
-from seriatim.evaluation.reasoning.calculator import NUMBER, first_wrong
 from seriatim.evaluation.reasoning.problems import (
     WRONG,
     Fault,
@@ -17,7 +17,6 @@ from seriatim.evaluation.reasoning.problems import (
     after_marker,
 )
 
-_NUMBER = re.compile(rf"(?<![\w.,])(-\s?)?\$?\s?(-)?({NUMBER})")
 _STRICT = re.compile(rf"-?\$?({NUMBER})%?\.?")
 
 
@@ -28,15 +27,6 @@ def gold(answer: str) -> str:
     if not mark or number is None:
         raise ValueError("no number after ####")
     return str(number)
-
-
-def number_in(text: str) -> Decimal | None:
-    """The last number in `text`; "$1,234.50" is one. None where there is none."""
-    found = list(_NUMBER.finditer(text.replace("−", "-").replace("*", "")))
-    if not found:
-        return None
-    sign = "-" if found[-1][1] or found[-1][2] else ""
-    return Decimal(sign + found[-1][3].replace(",", ""))
 
 
 def judge(answer: str, problem: Problem) -> Judgement:

@@ -3,12 +3,10 @@
 import ast
 import doctest
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from seriatim.evaluation.datasets import text_of
-from seriatim.evaluation.reasoning import sandbox
 from seriatim.evaluation.reasoning.problems import (
     Fault,
     HubFiles,
@@ -16,8 +14,9 @@ from seriatim.evaluation.reasoning.problems import (
     Problem,
     ReasoningTask,
 )
+from seriatim.programs import sandbox
+from seriatim.programs.answers import FENCE, blocks, code_in, defines, solution
 
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.DOTALL | re.MULTILINE)
 _SHOWN = 3  # failed examples that a reflection names
 
 # Puts each example to the solution; what it gives is compared outside, where the solution cannot reach.
@@ -31,42 +30,18 @@ for _source in {sources}:
 """
 
 
-def blocks(text: str) -> list[str]:
-    """The fenced code blocks of Python, or of no language that is named, in `text`; one that is not closed too."""
-    return [code for language, code in _FENCE.findall(text) if language.lower() in ("", "python", "py", "python3")]
-
-
-def code_in(text: str, entry_point: str) -> str:
-    """The code of an answer: its last block that defines `entry_point`, else its last block, else all of it."""
-    found = blocks(text)
-    defining = [code for code in found if _defines(code, entry_point)]
-    return (defining or found or [text])[-1].strip("\n")
-
-
-def solution(answer: str, problem: Problem) -> str:
-    """The program that `answer` makes of the problem's prompt: the whole function under what the prompt has before it
-    (imports, other functions), or the prompt with its body."""
-    _test, entry_point = problem.references
-    code = code_in(answer, entry_point)
-    if _defines(code, entry_point):
-        before = re.split(rf"^def {re.escape(entry_point)}\b", problem.text, maxsplit=1, flags=re.MULTILINE)[0]
-        return f"{before}\n{code}\n"
-    body = code if code.startswith((" ", "\t")) else "\n".join(f"    {line}" for line in code.splitlines())
-    return f"{problem.text.rstrip()}\n{body}\n"
-
-
 def judge(answer: str, problem: Problem) -> Judgement:
     """Whether the code of `answer` passes the hidden tests; strictly, it is one block of code and nothing else.
 
     Raises `SeriatimError` where code cannot be run in isolation.
     """
     test, entry_point = problem.references
-    done = sandbox.execute(f"{solution(answer, problem)}\n{test}\ncheck({entry_point})\n")
+    done = sandbox.execute(f"{solution(answer, problem.text, problem.references[1])}\n{test}\ncheck({entry_point})\n")
     if not done.finished:
         return Judgement(0.0, 0.0, done.error)
     bare = answer.strip()
-    block = _FENCE.match(bare)  # not `fullmatch`, which would take two blocks, and what is between them, for one
-    alone = block.end() == len(bare) if block else not blocks(bare) and _defines(bare, entry_point)
+    block = FENCE.match(bare)  # not `fullmatch`, which would take two blocks, and what is between them, for one
+    alone = block.end() == len(bare) if block else not blocks(bare) and defines(bare, entry_point)
     return Judgement(1.0, float(alone))
 
 
@@ -87,7 +62,7 @@ def check(thinking: str, answer: str, problem: Problem) -> Fault | None:
     if not answer.strip():
         return Fault(thinking, "There is no function in the output yet.")
     asked = examples(problem)
-    program = solution(answer, problem)
+    program = solution(answer, problem.text, problem.references[1])
     done = sandbox.execute(program + _TRIAL.format(sources=json.dumps([source for source, _ in asked])))
     draft = code_in(answer, problem.references[1])
     if not done.finished:
@@ -112,7 +87,7 @@ def _outcomes(result: Any, count: int) -> list[tuple[str, str]]:
 def _vote(answer: str, problem: Problem) -> str | None:
     """What the code does with the docstring's examples; where there are none, the code without its layout."""
     asked = examples(problem)
-    program = solution(answer, problem)
+    program = solution(answer, problem.text, problem.references[1])
     try:
         plain = ast.unparse(ast.parse(program))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -132,10 +107,6 @@ def _problems(rows: Sequence[dict[str, Any]]) -> list[Problem]:
         Problem(text_of(row, "task_id"), text_of(row, "prompt"), (text_of(row, "test"), text_of(row, "entry_point")))
         for row in rows
     ]
-
-
-def _defines(code: str, name: str) -> bool:
-    return bool(re.search(rf"^def {re.escape(name)}\b", code, re.MULTILINE))
 
 
 def _is_expression(source: str) -> bool:

@@ -14,11 +14,9 @@ from typing import Any
 from seriatim.errors import UsageError
 from seriatim.evaluation import records
 from seriatim.evaluation.generation import Reader
-from seriatim.evaluation.reasoning import sandbox
 from seriatim.evaluation.reasoning.arms import (
     LEAST,
     PROMPT_VERSION,
-    PROTOCOL,
     ROUNDS,
     SAMPLED,
     SYSTEM,
@@ -30,7 +28,9 @@ from seriatim.evaluation.reasoning.arms import (
 from seriatim.evaluation.reasoning.letters import check_scorer, check_shots, most_probable
 from seriatim.evaluation.reasoning.problems import WRONG, Judgement, Problem, Problems, ReasoningTask
 from seriatim.evaluation.runs import environment, missing
+from seriatim.programs import sandbox
 from seriatim.progress import Progress
+from seriatim.reflection.prompts import PROTOCOL
 from seriatim.sampling import GREEDY, Sampling
 
 NO_TOKENS = 0
@@ -122,7 +122,7 @@ def check(plan: Plan) -> None:
         raise UsageError(f"the arm {arm} writes in two phases, which take {LEAST} tokens at least; give --tokens more")
     if plan.samples > _SEEDS_A_RUN:
         raise UsageError(f"at most {_SEEDS_A_RUN:,} samples of a problem are drawn, not {plan.samples:,}")
-    if plan.samples > 1 and arm in ("letters", "self-consistency"):
+    if plan.samples > 1 and arm in ("letters", "self-consistency", "verified"):
         raise UsageError(f"several samples of the arm {arm} make no sense; leave --samples out")
     if plan.task.runs_code:
         sandbox.require()

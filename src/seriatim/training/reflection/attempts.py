@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seriatim.reflection.parser import ReflectionParser
-from seriatim.training.reflection.template import OPENING, Segment
+from seriatim.reflection.tags import OPENING, PLAN
+from seriatim.training.reflection.template import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Attempt:
 
     def begun(self, steps: int) -> str:
         """The response's text up to the end of so many steps, as the template has it."""
-        plan = f"<plan>\n{self.plan}\n</plan>\n" if self.plan else ""
+        plan = f"{PLAN[0]}{self.plan}{PLAN[1]}" if self.plan else ""
         return OPENING + plan + "".join(f"{step}\n" for step in self.steps[:steps])
 
 
@@ -37,13 +38,15 @@ Verifier = Callable[[Attempt], Verdict]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question with the verifier of its attempts, which `verified` names. `reflection` words what a reflection says
-    of a wrong step, given the right one that stands in its place, and the verdict."""
+    """A question with the verifier of its attempts, which `verified` names; `system` and `instruction`, which stands
+    behind the question, are what it is asked with. `reflection` words what a reflection says of a wrong step, given the
+    right one that stands in its place, and the verdict."""
 
     question: str
     verify: Verifier
     verified: str
     system: str = ""
+    instruction: str = ""
     reflection: Callable[[str, str, Verdict], str] = lambda _wrong, right, verdict: f"{verdict.found} {right}".strip()
 
 

@@ -14,7 +14,8 @@ class MakerSettings:
     mistakes put into the data's own answers, without a model.
 
     `samples` responses are drawn of each of the first `problems` problems; `confirm` is the share of right responses
-    that mining keeps with a reflection that confirms. `model` is what `--model` takes, or a folder beside the file.
+    that mining keeps with a reflection that confirms (of a library and of code: where none of the samples is wrong).
+    `model` is what `--model` takes, or a folder beside the file.
     """
 
     maker: Literal["mining", "traces", "injection"] = "mining"
@@ -30,11 +31,12 @@ class MakerSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSettings:
     """What is asked: problems of MiniDAG with up to `operations` operations; or GSM8K's from the file `data`; or the
-    questions of `data` about the documents of the folder `library`, over passages of so many `tokens`. What shares
-    `words` words in a row with a question of the files `benchmarks` is left out. `system` goes before each, but for a
-    library's, which are asked as `seriatim ask` asks."""
+    questions of `data` about the documents of the folder `library`, over passages of so many `tokens`; or "code", the
+    functions of `data`, in HumanEval's form, which their tests judge in a sandbox. What shares `words` words in a row
+    with a question of the files `benchmarks` is left out. `system` goes before MiniDAG's and GSM8K's; else it is the
+    protocol's, or, of a library, that of `seriatim ask`."""
 
-    name: Literal["minidag", "gsm8k", "library"]
+    name: Literal["minidag", "gsm8k", "library", "code"]
     data: str = ""
     library: str = ""
     tokens: int = 1024
@@ -73,11 +75,12 @@ class MineConfig:
         )
         if self.task.name == "gsm8k" and not self.task.data:
             raise UsageError("task.data is missing: the file train.jsonl of GSM8K")
-        if self.task.name == "library":
-            if not self.task.data or not self.task.library:
-                raise UsageError("task.data and task.library must be a file of questions and a library's folder")
-            if maker.maker != "mining" or self.task.system:
-                raise UsageError("a library's questions are mined, without task.system: maker.maker must be mining")
+        if self.task.name == "library" and not (self.task.data and self.task.library):
+            raise UsageError("task.data and task.library must be a file of questions and a library's folder")
+        if self.task.name == "code" and not self.task.data:
+            raise UsageError("task.data is missing: a file of functions, with prompt, entry_point and test a line")
+        if self.task.name in ("library", "code") and (maker.maker != "mining" or self.task.system):
+            raise UsageError(f"task {self.task.name} is mined, without task.system: maker.maker must be mining")
         if self.task.name == "minidag" and maker.maker != "mining":
             raise UsageError("MiniDAG's right responses and injected mistakes are its arms; maker.maker must be mining")
         if maker.maker != "injection" and not maker.model:

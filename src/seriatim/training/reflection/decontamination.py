@@ -44,8 +44,9 @@ def decontaminated(
     for one in asked:
         words = _words(question(one))
         found = {each: any(gram in grams for gram in _grams(words, each)) for each, grams in seen.items()}
-        if 0 < len(words) < size:
-            found[size] = any(f" {' '.join(words)} " in line for line in lines)
+        if 0 < len(words) < size and any(f" {' '.join(words)} " in line for line in lines):
+            found[size] = True
+            found |= {each: True for each in found if each <= size}
         for each, hit in found.items():
             hits[each] += hit
         if not found[size]:

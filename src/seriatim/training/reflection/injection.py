@@ -4,6 +4,7 @@ import random
 import re
 from dataclasses import replace
 
+from seriatim.arithmetic import number_in
 from seriatim.training.reflection.attempts import Attempt, Task
 from seriatim.training.reflection.mining import corrected
 from seriatim.training.reflection.segments import Example
@@ -35,5 +36,5 @@ def miscalculate(step: str, rng: random.Random) -> str | None:
     place = rng.choice(digits)
     other = rng.choice([digit for digit in "0123456789" if digit != found[2][place]])
     wrong = found[2][:place] + other + found[2][place + 1 :]
-    repeated = wrong if found[5] == found[2] else (found[5] or "")
+    repeated = wrong if found[5] and number_in(found[5]) == number_in(found[2]) else (found[5] or "")
     return step[: found.start()] + found[1] + wrong + found[3] + found[4] + repeated + step[found.end() :]

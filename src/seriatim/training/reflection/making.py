@@ -10,12 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from seriatim.arithmetic import number_in
 from seriatim.errors import TrainingError, UsageError
 from seriatim.models.generator import Generator
 from seriatim.models.opening import open_generator
+from seriatim.programs.sandbox import require
 from seriatim.progress import Progress
-from seriatim.reflection.prompts import numbered
-from seriatim.retrieval.context import Context
+from seriatim.reflection.prompts import PROTOCOL
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.store import FILE
 from seriatim.sampling import Sampling
@@ -23,21 +24,20 @@ from seriatim.training.minidag.task import problems
 from seriatim.training.reflection.attempts import Attempt, Task
 from seriatim.training.reflection.config import MineConfig
 from seriatim.training.reflection.decontamination import decontaminated
-from seriatim.training.reflection.grounded import answered
+from seriatim.training.reflection.drafts import Asked, about_code, about_passages, answered
 from seriatim.training.reflection.injection import injected
 from seriatim.training.reflection.mining import mine
 from seriatim.training.reflection.responses import recorded
 from seriatim.training.reflection.segments import Example, write_examples
 from seriatim.training.reflection.traces import traces
-from seriatim.training.reflection.verifiers.calculator import calculator, gold_answer, gold_steps, number
+from seriatim.training.reflection.verifiers.calculator import calculator, gold_answer, gold_steps
 from seriatim.training.reflection.verifiers.minidag import minidag
 
 T = TypeVar("T")
 
-GSM8K = """Work in this order:
-1. Inside <thinking>, first make a plan between <plan> and </plan>. Do not solve it yet.
-2. Then solve it, one calculation a line, each written as <<48/2=24>>.
-3. Close with </thinking>, then give the number alone between <output> and </output>."""
+_NUMBER = (
+    "\nThe output is the final number alone."  # as evaluation asks, so that a tuned model is asked as it was taught
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ def make(config: MineConfig, progress: Progress | None = None) -> Made:
     out, words = config.folder / config.out, config.task.words
     if out.is_dir():
         raise UsageError(f"out = {config.out} is a folder: name a file")
-    benchmark = [row["question"] for file in config.task.benchmarks for _, row in _rows(config.folder / file)]
+    benchmark = [_question(row) for file in config.task.benchmarks for _, row in _rows(config.folder / file)]
     counts: Counter[str] = Counter()
-    if config.task.name == "library":
-        contexts = decontaminated(_contexts(config), benchmark, words, question=_read_and_asked)
-        hits, asked = contexts.hits, len(contexts.kept)
-        examples = list(_about_documents(config, _shown(contexts.kept, progress), out, counts))
+    if config.task.name in ("library", "code"):
+        drafts = decontaminated(_asked(config), benchmark, words, question=lambda each: each.example.question)
+        hits, asked = drafts.hits, len(drafts.kept)
+        examples = list(_of_drafts(config, _shown(drafts.kept, progress), out, counts))
     else:
         tasks = decontaminated(
             islice(_tasks(config), config.maker.problems), benchmark, words, question=lambda each: each[0].question
@@ -107,14 +107,12 @@ def _examples(
             )  # fmt: skip
 
 
-def _about_documents(
-    config: MineConfig, contexts: Iterator[Context], out: Path, counts: Counter[str]
-) -> Iterator[Example]:
-    """Examples from the questions about a library's own documents."""
+def _of_drafts(config: MineConfig, asked: Iterator[Asked], out: Path, counts: Counter[str]) -> Iterator[Example]:
     maker = config.maker
-    with _model(config, out, passage_tokens=config.task.tokens) as generator:
+    passage_tokens = config.task.tokens if config.task.name == "library" else 0
+    with _model(config, out, passage_tokens=passage_tokens) as generator:
         yield from answered(
-            contexts, generator, samples=maker.samples, max_tokens=maker.max_tokens, counts=counts,
+            asked, generator, samples=maker.samples, max_tokens=maker.max_tokens, confirm=maker.confirm, counts=counts,
             sampling=Sampling(temperature=maker.temperature, seed=maker.seed),
         )  # fmt: skip
 
@@ -132,18 +130,20 @@ def _model(config: MineConfig, out: Path, *, passage_tokens: int = 0) -> Iterato
         yield generator
 
 
-def _contexts(config: MineConfig) -> list[Context]:
-    """The questions about a library's own documents, with the passages that they are asked over."""
+def _asked(config: MineConfig) -> list[Asked]:
+    """What is answered at once: questions about a library's own documents, or functions to complete."""
+    rows = islice(_rows(config.folder / config.task.data), config.maker.problems)
+    if config.task.name == "code":
+        require()
+        return [
+            about_code(*(_text(row, name, where) for name in ("prompt", "entry_point", "test"))) for where, row in rows
+        ]
     folder = (config.folder / config.task.library).resolve()
     if not (folder / FILE).exists():
         raise TrainingError(f"there is no library in {folder}; make it with: seriatim add PATH --library {folder}")
-    rows = list(islice(_rows(config.folder / config.task.data), config.maker.problems))
+    questions = [_text(row, "question", where) for where, row in rows]
     with Library(folder) as library:
-        return [library.search(row["question"], tokens=config.task.tokens) for _, row in rows]
-
-
-def _read_and_asked(context: Context) -> str:
-    return f"{numbered(context)} {context.question}"
+        return [about_passages(library.search(each, tokens=config.task.tokens)) for each in questions]
 
 
 def _tasks(config: MineConfig) -> Iterator[tuple[Task, Attempt]]:
@@ -153,21 +153,22 @@ def _tasks(config: MineConfig) -> Iterator[tuple[Task, Attempt]]:
         rng = random.Random(f"mine {config.maker.seed}")
         for problem in problems(rng, range(1, settings.operations + 1), "train", modulus=settings.modulus):
             task = Task(
-                problem.prompt, minidag(problem), "minidag", settings.system, lambda _wrong, right, _verdict: right
-            )
+                problem.prompt, minidag(problem), "minidag", settings.system,
+                reflection=lambda _wrong, right, _verdict: right,
+            )  # fmt: skip
             yield task, Attempt(problem.plan, tuple(problem.steps), problem.answer)
         return
     for where, row in _rows(config.folder / settings.data):
-        answer = row.get("answer")
-        if not isinstance(answer, str) or number(gold_answer(answer)) is None:
+        question, answer = _text(row, "question", where), row.get("answer")
+        if not isinstance(answer, str) or number_in(gold_answer(answer)) is None:
             raise TrainingError(f"{where}: there is no answer in it that ends in a number")
         gold = gold_answer(answer)
-        system = settings.system or GSM8K
-        yield Task(row["question"], calculator(gold), "calculator", system), Attempt("", gold_steps(answer), gold)
+        task = Task(question, calculator(gold), "calculator", settings.system or PROTOCOL, _NUMBER)
+        yield task, Attempt("", gold_steps(answer), gold)
 
 
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a file of questions, each with its place."""
+    """The rows of a file of questions or of functions, each with its place."""
     try:
         with file.open(encoding="utf-8") as lines:
             for place, line in enumerate(lines, start=1):
@@ -176,11 +177,22 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     row = json.loads(line)
                 except ValueError as error:
                     raise TrainingError(f"{where}: not JSON ({error})") from error
-                if not isinstance(row, dict) or not isinstance(row.get("question"), str):
-                    raise TrainingError(f"{where}: there is no question in it")
+                if not isinstance(row, dict) or not isinstance(_question(row), str):
+                    raise TrainingError(f"{where}: there is no question in it, and no prompt")
                 yield where, row
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"the problems cannot be read from {file}: {error}") from error
+
+
+def _question(row: dict[str, Any]) -> Any:
+    return row.get("question", row.get("prompt"))
+
+
+def _text(row: dict[str, Any], name: str, where: str) -> str:
+    value = row.get(name)
+    if not isinstance(value, str):
+        raise TrainingError(f"{where}: there is no {name} in it")
+    return value
 
 
 def _shown(tasks: Sequence[T], progress: Progress | None) -> Iterator[T]:

@@ -106,6 +106,7 @@ def corrected(task: Task, tried: Attempt, wrong: int, whole: Attempt) -> Example
         task.question,
         spliced(tried, wrong, said, whole.steps[wrong + 1 :], whole.output),
         task.system,
+        task.instruction,
         verified=task.verified,
     )
 
@@ -117,4 +118,4 @@ def confirmed(task: Task, right: Attempt, place: int) -> Example:
     plan_and_steps.insert(
         at, Segment(task.reflection(right.steps[place], right.steps[place], task.verify(right)), "reflection")
     )
-    return Example(task.question, tuple(plan_and_steps), task.system, verified=task.verified)
+    return Example(task.question, tuple(plan_and_steps), task.system, task.instruction, verified=task.verified)

@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
@@ -27,21 +27,24 @@ def recorded(generator: Generator, identity: str, path: Path) -> Iterator["Recor
     Raises `UsageError` where another process writes there, `TrainingError` where the file is damaged or cannot be
     written.
     """
-    try:
-        with claimed(path.with_name(f".{path.name}.lock")) as free:
-            if not free:
-                raise UsageError(f"another process writes to {path}: wait for it, or choose another out")
-            with path.open("a+", encoding="utf-8") as file:
-                yield Recorded(generator, identity, file, _texts(file, path))
-    except OSError as error:
-        raise TrainingError(f"the responses cannot be kept in {path}: {error.strerror}") from error
+    with ExitStack() as opened:
+        with _keeping(path):
+            free = opened.enter_context(claimed(path.with_name(f".{path.name}.lock")))
+        if not free:
+            raise UsageError(f"another process writes to {path}: wait for it, or choose another out")
+        with _keeping(path):
+            file = opened.enter_context(path.open("a+", encoding="utf-8"))
+            texts = _texts(file, path)
+        yield Recorded(generator, identity, file, path, texts)
 
 
 class Recorded:
     """A Generator that plays what it answered before, and answers anew, and keeps it, where there is nothing more."""
 
-    def __init__(self, generator: Generator, identity: str, file: TextIO, texts: dict[str, list[str]]) -> None:
-        self._generator, self._identity, self._file, self._texts = generator, identity, file, texts
+    def __init__(
+        self, generator: Generator, identity: str, file: TextIO, path: Path, texts: dict[str, list[str]]
+    ) -> None:
+        self._generator, self._identity, self._file, self._path, self._texts = generator, identity, file, path, texts
         self._asked: Counter[str] = Counter()
         self.name, self.context_tokens = generator.name, generator.context_tokens
         self.span_tokens = generator.span_tokens
@@ -72,10 +75,21 @@ class Recorded:
         self._generator.close()
 
     def _keep(self, key: str, text: str) -> None:
-        self._file.write(json.dumps({"asked": key, "text": text}) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with _keeping(self._path):
+            self._file.write(json.dumps({"asked": key, "text": text}) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
         self._texts[key].append(text)
+
+
+@contextmanager
+def _keeping(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(f"the responses cannot be kept in {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"{path} is no text in UTF-8 ({error}): remove it to ask anew") from error
 
 
 def _texts(file: TextIO, path: Path) -> dict[str, list[str]]:

@@ -124,7 +124,7 @@ def read_examples(file: Path) -> Iterator[Example]:
 def _example(line: str, where: str) -> Example:
     try:
         values: dict[str, Any] = json.loads(line)
-        segments = tuple(Segment(**each) for each in values.pop("segments"))
+        segments = tuple(Segment(**{"train": each["role"] != "error"} | each) for each in values.pop("segments"))
         example = Example(segments=segments, **values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise TrainingError(f"{where} is no example ({error}): see docs/reflection-tuning.md for the format") from error

@@ -1,7 +1,7 @@
 """One template for training and serving: what is asked, as the model's tokenizer lays it out, and the response as plain
 text with the protocol's tags.
 
-The tags are those that `seriatim.reflection.phases` opens and closes, on lines of their own. They are ordinary text: a
+The tags are those of `seriatim.reflection.tags`, which `ask` opens and closes. They are ordinary text: a
 pretrained model needs no new embeddings for them, and nothing that strips special tokens can take them away.
 """
 
@@ -11,14 +11,12 @@ from typing import Literal
 
 from seriatim.models.generator import Message
 from seriatim.reflection.parser import escape_tags
+from seriatim.reflection.tags import CLOSING, OPENING, OUTPUT, PLAN, REFLECTION
 
 Role = Literal["plan", "step", "error", "reflection", "output"]
 ROLES: tuple[Role, ...] = ("plan", "step", "error", "reflection", "output")
 
-OPENING = "<thinking>\n"
-CLOSING = "</thinking>\n"
-_TAGGED = {"plan": ("<plan>\n", "\n</plan>\n"), "reflection": ("<reflection>\n", "\n</reflection>\n")}
-_OUTPUT = ("<output>\n", "\n</output>")
+_TAGGED = {"plan": PLAN, "reflection": REFLECTION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +52,8 @@ def pieces(segments: Sequence[Segment]) -> Iterator[Piece]:
     yield Piece(OPENING, True)
     for segment in segments:
         if segment.role == "output":
-            yield from (Piece(CLOSING, True), Piece(_OUTPUT[0], True))
-            yield from (Piece(segment.text, segment.train, "output"), Piece(_OUTPUT[1], True))
+            yield from (Piece(CLOSING, True), Piece(OUTPUT[0], True))
+            yield from (Piece(segment.text, segment.train, "output"), Piece(OUTPUT[1], True))
         elif segment.role in _TAGGED:
             opening, closing = _TAGGED[segment.role]
             yield from (Piece(opening, True), Piece(segment.text, segment.train, segment.role), Piece(closing, True))

@@ -4,7 +4,8 @@ from seriatim.training.minidag.task import Definition, Problem
 from seriatim.training.reflection.attempts import Attempt
 from seriatim.training.reflection.verifiers.minidag import minidag
 from seriatim.training.reflection.verifiers.quotation import quotation
-from seriatim.training.reflection.verifiers.unit_tests import code, unit_tests
+from seriatim.training.reflection.verifiers.unit_tests import unit_tests
+from tests.programs.test_sandbox import isolated
 
 PROBLEM = Problem((Definition("f", "b", "+", "c"), Definition("b", "3", "+", "4"), Definition("c", "9", "-", "b")), "f")
 
@@ -19,29 +20,18 @@ def test_minidag_names_the_first_wrong_step() -> None:
     assert not verify(Attempt("fcb", right, "8")).accepted
 
 
-def ran(program: str) -> str:
-    names: dict[str, object] = {}
-    try:
-        exec(program, names)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
+@isolated
 def test_code_is_right_when_its_tests_pass() -> None:
-    verify = unit_tests("assert double(2) == 4", ran)
-    assert verify(Attempt("", (), "```python\ndef double(n):\n    return 2 * n\n```\nThat doubles.")).accepted
-    wrong = verify(Attempt("", (), "def double(n):\n    return n"))
-    assert not wrong.accepted
-    assert wrong.found.startswith("The tests fail: AssertionError")
-    assert not verify(Attempt("", (), "def double(n) return")).accepted
-
-
-def test_code_may_go_on_from_the_prompt() -> None:
-    verify = unit_tests("assert double(2) == 4", ran, prompt="def double(n):\n")
+    prompt = "import math\n\n\ndef double(n):\n"
+    verify = unit_tests(prompt, "double", "def check(double):\n    assert double(2) == 4")
+    assert verify(
+        Attempt("", (), "```python\ndef double(n):\n    return math.ceil(2 * n)\n```\nThat doubles.")
+    ).accepted
     assert verify(Attempt("", (), "    return 2 * n")).accepted
-    assert verify(Attempt("", (), "def double(n):\n    return 2 * n")).accepted
-    assert code("plain") == "plain"
+    wrong = verify(Attempt("", (), "def double(n):\n    return n"))
+    assert (wrong.accepted, wrong.first_wrong, wrong.found) == (False, None, "The tests fail: AssertionError.")
+    assert not verify(Attempt("", (), "def double(n) return")).accepted
+    assert not verify(Attempt("", (), "def double(n):\n    import os\n    os._exit(0)")).accepted
 
 
 def context(*texts: str) -> Context:

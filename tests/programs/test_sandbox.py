@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from seriatim.errors import SeriatimError
-from seriatim.evaluation.reasoning import sandbox
-from seriatim.evaluation.reasoning.sandbox import Allowance, execute
+from seriatim.programs import sandbox
+from seriatim.programs.sandbox import Allowance, execute
 
 
 def _why_not() -> str:

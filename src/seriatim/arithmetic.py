@@ -1,4 +1,4 @@
-"""Check the arithmetic in a text: every equation that can be read without guessing, and nothing else."""
+"""Numbers and arithmetic in a text: its last number, and every equation that can be read without guessing."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ _LEFT = re.compile(r"[\d\s.,%$+\-*/()]*$")
 _RIGHT = re.compile(rf"\s*\$?\s*(?P<sign>-?)\$?(?P<number>{NUMBER})(?P<percent>\s?%)?")
 _GOES_ON = re.compile(r"\s*[-+*/^(]\s*[\w($\\]|[\w^,.]\d|[:\w]|\s*\\frac|\s+(?:and\s+)?\(?\$?\d+/\d|\s\d{3}\b")
 _LONGEST, _MOST_BRACKETS = 1000, 50  # characters of a side, and brackets in it; what has more is not read
+_LAST = re.compile(rf"(?<![\w.,])(-\s?)?\$?\s?(-)?({NUMBER})")
 _LISTED = re.compile(r"^\s*(?:[-*+]\s+|\d+[.)]\s+)")
 # Other ways of writing a sign; each is replaced by as many characters, so that places in the text stay what they are.
 _SIGNS = (
@@ -31,6 +32,15 @@ class Equation:
     text: str
     value: str
     end: int
+
+
+def number_in(text: str) -> Decimal | None:
+    """The last number in `text`; "$1,234.50" is one. None where there is none."""
+    found = list(_LAST.finditer(text.replace("−", "-").replace("*", "")))
+    if not found:
+        return None
+    sign = "-" if found[-1][1] or found[-1][2] else ""
+    return Decimal(sign + found[-1][3].replace(",", ""))
 
 
 def first_wrong(text: str) -> Equation | None:

@@ -30,7 +30,7 @@ from seriatim.documents.limits import MIB
 from seriatim.errors import SeriatimError
 
 _USER = 64_321  # what root's programs run as; no one else's, so that only they count for its limit of processes
-_INSTALL = "install bubblewrap (apt-get install bubblewrap) where user namespaces are allowed, or leave humaneval out"
+_INSTALL = "install bubblewrap (apt-get install bubblewrap) where user namespaces are allowed, or leave code out"
 
 # Sets the limits, which nobody can raise again, runs the program, and only then prints the nonce and `RESULT`. As in
 # openai/human-eval the program's globals are empty, so `__name__` is not "__main__".

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.evaluation.reasoning.calculator import first_wrong
+from seriatim.arithmetic import first_wrong
 
 
 @pytest.mark.parametrize(
