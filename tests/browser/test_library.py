@@ -31,10 +31,14 @@ def fresh(scripted: Server, page: Any, request: pytest.FixtureRequest) -> Iterat
 
 def drag(page: Any, path: Path, *kinds: str) -> None:
     """What the browser does when somebody drags a file or a folder of their desktop over the page."""
-    carried = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    carry(page, {"items": [], "files": [str(path)]}, 600, 400, *kinds)
+
+
+def carry(page: Any, carried: dict[str, Any], x: float, y: float, *kinds: str) -> None:
     pointer = page.context.new_cdp_session(page)
     for kind in kinds:
-        pointer.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": carried})
+        data = {**carried, "dragOperationsMask": 1}
+        pointer.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
 
 
 def test_files_are_chosen_and_read_in_the_background(fresh: Any) -> None:
@@ -98,6 +102,23 @@ def test_a_dropped_folder_gives_the_documents_in_it(fresh: Any, tmp_path: Path) 
     fresh.wait_for_selector("#documents >> text=two.MD")
     fresh.wait_for_selector(".upload", state="detached")
     assert texts(fresh, ".document .name") == ["one.txt", "two.MD"]
+
+
+def test_words_are_dropped_into_the_question(fresh: Any) -> None:
+    box = fresh.locator("#question").bounding_box()
+    words = {"items": [{"mimeType": "text/plain", "data": "the keeper of the lighthouse"}], "files": []}
+    carry(fresh, words, box["x"] + 20, box["y"] + 10, "dragEnter", "dragOver", "drop")
+    fresh.wait_for_selector("#question:not(:placeholder-shown)")
+    assert fresh.input_value("#question") == "the keeper of the lighthouse"
+    assert fresh.is_hidden("#drop")
+
+
+def test_a_line_that_goes_gives_the_focus_to_the_button_that_adds_files(fresh: Any) -> None:
+    fresh.set_input_files("#files", LETTER | {"name": "scan.pdf", "buffer": pdf_of_an_image()})
+    fresh.wait_for_selector(".upload.failed")
+    fresh.get_by_role("button", name="Dismiss scan.pdf").focus()
+    fresh.keyboard.press("Enter")
+    fresh.wait_for_selector("#files-choose:focus")
 
 
 def test_a_file_that_is_gone_is_not_taken_for_a_server_that_is_away(fresh: Any, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import * as api from "./api.js";
 import { byId, el, icon } from "./dom.js";
-import { announce, toast } from "./live.js";
+import { dropping } from "./drop.js";
+import { announce } from "./live.js";
 
 const EVERY_MS = 400;
 const AWAY_MS = 1500;
@@ -12,9 +13,7 @@ const ENDED = ["done", "failed", "cancelled"];
 /** `library()` names where files go; `added()` is called when one is readable, `changed()` when one comes or goes. */
 export function uploads({ library, added, changed }) {
   const input = byId("files");
-  const drop = byId("drop");
   const followed = new Set(); // ids of jobs that have a line here
-  let depth = 0; // dragenter and dragleave come for every element under the pointer
 
   new MutationObserver(changed).observe(byId("uploads"), { childList: true, subtree: true, attributeFilter: ["class"] });
   byId("files-choose").addEventListener("click", () => input.click());
@@ -22,24 +21,7 @@ export function uploads({ library, added, changed }) {
     add([...input.files]);
     input.value = "";
   });
-  addEventListener("dragenter", (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    depth += 1;
-    drop.querySelector("p").textContent = `Drop to add to “${library()}”`;
-    drop.hidden = false;
-  });
-  addEventListener("dragleave", () => {
-    depth = Math.max(0, depth - 1);
-    if (!depth) drop.hidden = true;
-  });
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    depth = 0;
-    drop.hidden = true;
-    if (event.dataTransfer) dropped(event.dataTransfer, input.accept.split(",")).then(add, (error) => toast(error.message));
-  });
+  dropping({ library, types: input.accept.split(","), add });
 
   async function add(files) {
     const into = library();
@@ -76,7 +58,7 @@ export function uploads({ library, added, changed }) {
   }
 
   function ended(error, line) {
-    if (error.name === "AbortError") line.element.remove();
+    if (error.name === "AbortError") line.leave();
     else line.fail(error.message);
   }
 
@@ -100,32 +82,10 @@ export function uploads({ library, added, changed }) {
     }
     announce(`${line.name} is added.`);
     await added(into);
-    line.element.remove();
+    line.leave();
   }
 
   return { choose: () => input.click(), coming: () => byId("uploads").querySelectorAll(":scope > :not(.failed)").length, resume };
-}
-
-/** The files that were dropped, and of dropped folders those of a type that can be read. */
-async function dropped(transfer, types) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.());
-  if (!entries.some((entry) => entry?.isDirectory)) return [...transfer.files];
-  const found = (await Promise.all(entries.filter(Boolean).map((entry) => below(entry, types)))).flat();
-  if (!found.length) throw new Error("There is no document in this folder: text, Markdown, HTML, PDF, EPUB or DOCX.");
-  return found;
-}
-
-async function below(entry, types) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader();
-  const found = [];
-  for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // a hundred at a time
-    if (!some.length) break;
-    found.push(...some);
-  }
-  const wanted = ({ name, isDirectory }) => !name.startsWith(".") && (isDirectory || types.some((type) => name.toLowerCase().endsWith(type)));
-  return (await Promise.all(found.filter(wanted).map((each) => below(each, types)))).flat();
 }
 
 /** Throws where the browser cannot read a file, which the sending of it would not tell from a server that is away. */
@@ -140,13 +100,17 @@ async function readable(file) {
 function progressLine(name) {
   const bar = el("progress", { max: 1, "aria-label": `Adding ${name}` });
   const state = el("span", { class: "hint" }, "Waiting");
-  const cancel = () => element.remove();
   const button = el("button", { type: "button", class: "icon-button quiet" }, icon("close", `Cancel ${name}`));
-  button.onclick = cancel;
+  const leave = () => {
+    if (document.activeElement === button) byId("files-choose").focus();
+    element.remove();
+  };
+  button.onclick = leave;
   const element = el("li", { class: "upload" }, el("span", { class: "name", title: name }, name), state, button, bar);
   return {
     name,
     element,
+    leave,
     show(words, share) {
       state.textContent = words;
       if (share === null) bar.removeAttribute("value");
@@ -159,7 +123,7 @@ function progressLine(name) {
       element.classList.add("failed");
       element.append(el("p", { class: "error", role: "alert" }, message));
       button.querySelector(".sr").textContent = `Dismiss ${name}`;
-      button.onclick = cancel;
+      button.onclick = leave;
     },
   };
 }
