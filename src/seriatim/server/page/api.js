@@ -58,7 +58,6 @@ export const libraries = () => json("libraries");
 export const createLibrary = (name) => json("libraries", { method: "POST", json: { name } });
 export const removeLibrary = (name) => json(inLibrary(name), { method: "DELETE" });
 export const documents = (library) => json(inLibrary(library, "/documents"));
-export const document = (library, id) => json(ofDocument(library, id));
 export const documentText = (library, id, start, end) => json(ofDocument(library, id, `/text?start=${start}&end=${end}`));
 export const documentPages = (library, id) => json(ofDocument(library, id, "/pages"));
 export const pageImage = (library, id, page) => `/api/${ofDocument(library, id, `/pages/${page}.png`)}`;
@@ -71,7 +70,7 @@ export const removeAnswer = (id) => json(`answers/${part(id)}`, { method: "DELET
 export const markdownPath = (id) => `/api/answers/${part(id)}.md`;
 export const answerMarkdown = async (id) => (await request(`answers/${part(id)}.md`)).text();
 
-export function answers(library, { limit = 30, before } = {}) {
+export function answers(library, { limit, before }) {
   const query = new URLSearchParams({ library, limit });
   if (before !== undefined) query.set("before", before);
   return json(`answers?${query}`);

@@ -76,9 +76,6 @@ export function processView() {
       });
       fold.open = false;
     },
-    get drafts() {
-      return drafts;
-    },
   };
 }
 
