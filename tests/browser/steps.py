@@ -31,3 +31,9 @@ def answer_id(page: Any) -> str:
 
 def texts(page: Any, selector: str) -> list[str]:
     return [str(text) for text in page.locator(selector).all_text_contents()]
+
+
+def focused(page: Any) -> str:
+    """The label of what has the focus."""
+    label = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+    return str(page.evaluate(label)).strip()

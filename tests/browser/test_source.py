@@ -96,3 +96,13 @@ def test_an_answer_outlives_its_document(page: Any, scripted: Server) -> None:
 
     page.wait_for_selector("#source >> text=no longer in the library")
     assert "twenty-six years" in page.inner_text("#source .document-text")
+
+
+def test_a_page_that_cannot_be_fetched_says_so_and_the_one_shown_stays(page: Any, scripted: Server) -> None:
+    opened(page, scripted, "#/library/papers")
+    page.click("#documents .document-name")
+    page.wait_for_selector("#source >> text=Page 1 of 6")
+    page.route("**/text?*", lambda route: route.abort())
+    page.get_by_role("button", name="Page after").click()
+    page.wait_for_selector("#toast:has-text('seriatim serve')")
+    assert "Page 1 of 6" in page.inner_text("#source")

@@ -1,7 +1,7 @@
 // One question with its answer, while it comes into being and as it is kept.
 
 import { actions } from "./actions.js";
-import { el, icon } from "./dom.js";
+import { el, icon, refill } from "./dom.js";
 import { announce } from "./live.js";
 import { processView } from "./process.js";
 import { strip } from "./strip.js";
@@ -29,7 +29,7 @@ const LONG = 240; // characters of a question that would fill the screen as a he
 export function answerView(question, { find, open, again, removed }) {
   const process = processView();
   const place = el("div", { class: "strip-place" });
-  const status = el("p", { class: "stage", hidden: true });
+  const status = stageLine();
   const output = el("div", { class: "output", lang: "" });
   const citations = el("div", { class: "citations" });
   const ending = el("footer", { class: "ending" });
@@ -39,13 +39,12 @@ export function answerView(question, { find, open, again, removed }) {
     el("h2", { class: question.length > LONG ? "question long" : "question" }, question),
     place,
     process.element,
-    status,
+    status.element,
     output,
     citations,
     ending,
   );
   const view = { element, question, passages: [], citations: [], id: null };
-  let ticking;
   let written = "";
 
   const openPassage = (number) => {
@@ -57,31 +56,24 @@ export function answerView(question, { find, open, again, removed }) {
   function drawStrip() {
     if (!view.passages.length) return;
     const cited = new Set(view.citations.map((citation) => citation.passage));
-    place.replaceChildren(strip({ passages: view.passages, cited, find, open: openPassage }), reading(view.passages, cited, openPassage));
+    const list = reading(view.passages, cited, openPassage);
+    list.open = place.querySelector(".reading")?.open ?? false;
+    refill(place, strip({ passages: view.passages, cited, find, open: openPassage }), list);
   }
 
   function stage({ name, place: ahead }) {
     if (name === "draft") process.beginDraft();
     if (name === "check") process.endDraft();
-    const words = ahead ? `Waiting: ${plural(ahead, "question")} before this one` : (STAGES[name] ?? name);
-    clearInterval(ticking);
-    const clock = el("span", { class: "clock", "aria-hidden": "true" });
-    const since = Date.now();
-    const tick = () => (clock.textContent = Date.now() - since < 1000 ? "" : `${Math.round((Date.now() - since) / 1000)} s`);
-    ticking = setInterval(tick, 1000);
-    status.replaceChildren(el("span", { class: "pulse", "aria-hidden": "true" }), `${words}… `, clock);
-    status.hidden = false;
-    announce(words);
+    status.show(ahead ? `Waiting: ${plural(ahead, "question")} before this one` : (STAGES[name] ?? name));
   }
 
   function write(text) {
     written += text;
-    output.replaceChildren(...answerText(written.trimStart(), openPassage));
+    refill(output, ...answerText(written.trimStart(), openPassage));
   }
 
   function quiet() {
-    clearInterval(ticking);
-    status.hidden = true;
+    status.hide();
     element.removeAttribute("aria-busy");
   }
 
@@ -107,16 +99,11 @@ export function answerView(question, { find, open, again, removed }) {
     },
     plan: ({ text }) => process.plan(text),
     thinking: ({ text }) => process.thinking(text),
-    text: ({ text }) => process.thinking(text),
     draft: ({ text }) => process.draft(text),
     reflection: ({ text, segment }) => process.reflection(text, segment),
     output({ text }) {
       if (!written) process.fold();
       write(text);
-    },
-    citation(citation) {
-      view.citations.push(citation);
-      drawStrip();
     },
     answer(answer) {
       finished(answer);
@@ -140,6 +127,29 @@ export function answerView(question, { find, open, again, removed }) {
     ending.replaceChildren(el("div", { class: stopped ? "failed stopped" : "failed", role: stopped ? "status" : "alert" }, el("p", {}, message), retry));
   };
   return view;
+}
+
+/** The line that says what is being done, and for how long. */
+function stageLine() {
+  const element = el("p", { class: "stage", hidden: true });
+  let ticking;
+  return {
+    element,
+    show(words) {
+      clearInterval(ticking);
+      const clock = el("span", { class: "clock", "aria-hidden": "true" });
+      const since = Date.now();
+      const tick = () => (clock.textContent = Date.now() - since < 1000 ? "" : `${Math.round((Date.now() - since) / 1000)} s`);
+      ticking = setInterval(tick, 1000);
+      element.replaceChildren(el("span", { class: "pulse", "aria-hidden": "true" }), `${words}… `, clock);
+      element.hidden = false;
+      announce(words);
+    },
+    hide() {
+      clearInterval(ticking);
+      element.hidden = true;
+    },
+  };
 }
 
 /** An answer's text with its citations as buttons. */

@@ -1,7 +1,7 @@
 // The answers kept of a library, latest first.
 
 import * as api from "./api.js";
-import { byId, el } from "./dom.js";
+import { byId, el, refill } from "./dom.js";
 import { toast } from "./live.js";
 import { format } from "./route.js";
 import { day, excerpt } from "./text.js";
@@ -16,6 +16,7 @@ export function answerList() {
   byId("answers-more").addEventListener("click", async () => {
     try {
       const more = await api.answers(library, { limit: PAGE, before: listed.at(-1).id });
+      if (more.length < PAGE) byId("answers").lastElementChild.querySelector("a").focus(); // the button goes
       listed = [...listed, ...more];
       draw(more.length === PAGE);
     } catch (error) {
@@ -25,8 +26,9 @@ export function answerList() {
 
   function draw(more) {
     byId("answers-hint").textContent = listed.length ? "" : "Every answer is kept here.";
-    byId("answers").replaceChildren(...listed.map(item));
+    refill(byId("answers"), ...listed.map(item));
     byId("answers-more").hidden = !more;
+    mark();
   }
 
   function item(answer) {
@@ -35,22 +37,40 @@ export function answerList() {
       {},
       el(
         "a",
-        { href: format({ answer: answer.id }), "aria-current": answer.id === current ? "page" : undefined },
+        { href: format({ answer: answer.id }) },
         el("span", { class: "name" }, excerpt(answer.question, 90)),
         el("span", { class: "hint" }, [day(answer.created), excerpt(answer.answer, 60)].filter(Boolean).join(" · ")),
       ),
     );
   }
 
+  function mark() {
+    byId("answers").querySelectorAll("a").forEach((link, place) => {
+      if (listed[place].id === current) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    });
+  }
+
+  /** Another library's answers never stand under a name that is not theirs, not even where it cannot be loaded. */
+  function leave() {
+    listed = [];
+    byId("answers").replaceChildren();
+    byId("answers-hint").textContent = "";
+    byId("answers-more").hidden = true;
+  }
+
   return {
     async load(name) {
+      if (library !== name) leave();
       library = name;
-      listed = await api.answers(name, { limit: PAGE });
+      const found = await api.answers(name, { limit: PAGE });
+      if (library !== name) return; // another one has been chosen since
+      listed = found;
       draw(listed.length === PAGE);
     },
     mark(id) {
       current = id;
-      draw(!byId("answers-more").hidden);
+      mark();
     },
   };
 }

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { ask } from "./dialog.js";
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, refill } from "./dom.js";
 import { plural } from "./text.js";
 
 /** `open` shows a document's beginning; `removed` is called after one is gone. */
@@ -13,7 +13,7 @@ export function documentList({ open, removed }) {
 
   function draw() {
     for (const id of asked) if (!listed.some((info) => info.id === id)) asked.delete(id);
-    byId("documents").replaceChildren(...listed.map(item));
+    refill(byId("documents"), ...listed.map(item));
     hint();
   }
 
@@ -54,14 +54,22 @@ export function documentList({ open, removed }) {
     if (await ask({ title: "Remove this document?", text, ok: "Remove", act })) removed();
   }
 
+  /** Another library's documents never stand under a name that is not theirs, not even where it cannot be loaded. */
+  function leave() {
+    listed = [];
+    asked.clear();
+    byId("documents").replaceChildren();
+    byId("documents-hint").textContent = "";
+  }
+
   return {
     async load(name) {
-      const found = await api.documents(name);
-      if (library !== name) asked.clear();
+      if (library !== name) leave();
       library = name;
+      const found = await api.documents(name);
+      if (library !== name) return; // another one has been chosen since
       listed = found;
       draw();
-      return listed;
     },
     all: () => listed,
     /** The document of that id; undefined where it has been removed. */

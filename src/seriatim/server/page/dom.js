@@ -30,11 +30,38 @@ export function icon(name, label) {
 
 export const byId = (id) => document.getElementById(id);
 
-const small = matchMedia("(max-width: 760px)");
+const CONTROLS = "a, button, input, summary, [tabindex]";
+const labelOf = (control) => control?.getAttribute("aria-label") ?? control?.textContent;
 
-/** On a small screen the side and the source lie over the thread: what lies below is out of reach of the keyboard too. */
-export function cover() {
-  const covered = byId("panes").classList.contains("with-sidebar") || !byId("source").hidden;
-  byId("main").inert = small.matches && covered;
+/**
+ * Give `parent` other children. Where a control in it has the focus, the one of the same label has it afterwards; if
+ * there is none, as when it was removed, the one in its place.
+ */
+export function refill(parent, ...children) {
+  const controls = () => [...parent.querySelectorAll(CONTROLS)];
+  const focused = document.activeElement;
+  const place = controls().indexOf(focused);
+  parent.replaceChildren(...children);
+  if (place < 0) return;
+  const now = controls();
+  const same = [now[place], ...now].find((control) => labelOf(control) === labelOf(focused));
+  (same ?? now[place] ?? now.at(-1))?.focus({ preventScroll: true });
+  keepFocus();
 }
-small.addEventListener("change", cover);
+
+/** What had the focus may be gone, or out of sight: then the middle has it, and not the page as a whole. */
+export function keepFocus() {
+  const focused = document.activeElement;
+  if (focused === document.body || !focused.checkVisibility()) byId("main").focus({ preventScroll: true });
+}
+
+const small = matchMedia("(max-width: 760px)"); // the side lies over the thread
+const narrow = matchMedia("(max-width: 868px)"); // the source lies over all of it: its 620 pixels, beside a side of 248
+
+/** What is covered is out of reach of the keyboard too. */
+export function cover() {
+  const bySide = small.matches && byId("panes").classList.contains("with-sidebar");
+  const bySource = narrow.matches && !byId("source").hidden;
+  byId("main").inert = bySide || bySource;
+}
+for (const width of [small, narrow]) width.addEventListener("change", cover);

@@ -6,7 +6,7 @@ import * as api from "./api.js";
 import { choices } from "./choices.js";
 import { composer } from "./composer.js";
 import { documentList } from "./documents.js";
-import { byId, cover, el } from "./dom.js";
+import { byId, cover, el, keepFocus } from "./dom.js";
 import { libraryChooser } from "./libraries.js";
 import { announce, toast, watchHealth } from "./live.js";
 import { format, parse } from "./route.js";
@@ -23,11 +23,11 @@ const tabs = new BroadcastChannel("seriatim"); // other tabs learn what changed 
 const chosen = choices();
 const libraries = libraryChooser({ choose: (name) => leaveFor({ library: name }) });
 const documents = documentList({
-  open: (info) => go({ ...here(), source: { document: info.id, start: 0, end: 0 } }),
+  open: (info) => openSource({ document: info.id, start: 0, end: 0 }),
   removed: documentsChanged,
 });
 const answers = answerList();
-const question = composer({ ask, stop: () => state.asking?.abort(), unfollow: () => leaveFor({ library: state.library }) });
+const question = composer({ ask, stop, unfollow: () => leaveFor({ library: state.library }) });
 const files = uploads({
   library: () => state.library,
   added: (library) => library === state.library && documentsChanged(),
@@ -68,6 +68,7 @@ async function showNow() {
   } catch (error) {
     failed(error);
   }
+  keepFocus();
 }
 
 async function libraryOf(route) {
@@ -192,6 +193,7 @@ async function ask(words) {
   question.asked(words);
   question.busy(true);
   view.begin();
+  keepFocus();
   view.element.scrollIntoView({ block: "start", behavior: "instant" });
   try {
     const request = { question: words, ...chosen.value(), documents: documents.asked(), after };
@@ -203,8 +205,14 @@ async function ask(words) {
   if (state.asking !== asking) return; // another answer is shown by now
   state.asking = null;
   question.busy(false);
+  keepFocus();
   if (view.id) answered(view);
   else if (!byId("question").value) question.set(words);
+}
+
+function stop() {
+  state.asking?.abort();
+  question.focus();
 }
 
 function answered(view) {
@@ -228,11 +236,16 @@ function abandon() {
 
 // The source beside the answer
 
+function openSource(source) {
+  state.returnTo = document.activeElement;
+  go({ ...here(), source });
+}
+
 /** Open the source of a passage or citation of `view`. */
 function openAt(view, { document: name, document_id: id, start, end }) {
-  state.returnTo = document.activeElement;
-  if (documents.find(id)) go({ ...here(), source: { document: id, start, end } });
+  if (documents.find(id)) openSource({ document: id, start, end });
   else {
+    state.returnTo = document.activeElement;
     const isHere = (each) => each.document_id === id && each.start <= start && start < each.end;
     showLost({ name, passage: view.passages.find(isHere), close: closeSource });
   }
@@ -263,9 +276,9 @@ async function showRouteSource(source) {
 }
 
 function closeSource() {
+  hideSource(); // at once: the focus cannot go to what it covers
   if (parse(location.hash).source) go(here());
-  else hideSource();
-  if (state.returnTo?.isConnected) state.returnTo.focus();
+  if (state.returnTo?.checkVisibility()) state.returnTo.focus();
   else question.focus();
 }
 

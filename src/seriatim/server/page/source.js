@@ -1,8 +1,8 @@
 // The source beside the answer: the document's text at a place, the quoted words marked, a PDF's page as it looks.
 
 import * as api from "./api.js";
-import { byId, cover, el, icon } from "./dom.js";
-import { announce } from "./live.js";
+import { byId, cover, el, icon, refill } from "./dom.js";
+import { announce, toast } from "./live.js";
 import { codePoints, flowing } from "./text.js";
 
 const AROUND = 2500; // characters shown before and after the place, and more at a time
@@ -14,7 +14,7 @@ const AROUND = 2500; // characters shown before and after the place, and more at
 export async function showSource({ library, document: info, range, passages, citations, step, close }) {
   const panel = byId("source");
   const body = el("div", { class: "source-body", tabIndex: 0, role: "region", "aria-label": "Text of the document" });
-  panel.replaceChildren(header(info, range, passages, step, close), body);
+  refill(panel, header(info, range, passages, step, close), body);
   const before = panel.hidden;
   panel.hidden = false;
   byId("panes").classList.add("with-source");
@@ -59,8 +59,7 @@ export function hideSource() {
 
 function header(info, range, passages, step, close) {
   const at = passages.findIndex((passage) => passage.start <= range.start && range.start < passage.end);
-  const go = (place, name, words) =>
-    el("button", { type: "button", class: "icon-button", disabled: !passages[place], onclick: () => step(passages[place]) }, icon(name, words));
+  const go = (place, name, words) => arrow(name, words, passages[place], step);
   const steps = passages.length > 1 ? [go(at - 1, "previous", "Passage before"), el("span", { class: "hint" }, at < 0 ? "" : `${at + 1} of ${passages.length}`), go(at + 1, "next", "Passage after")] : [];
   return el(
     "header",
@@ -68,6 +67,11 @@ function header(info, range, passages, step, close) {
     el("h2", { id: "source-name", tabIndex: -1, title: info.name }, info.name),
     el("div", { class: "source-steps" }, ...steps, el("button", { type: "button", class: "icon-button", onclick: close }, icon("close", "Close the source"))),
   );
+}
+
+/** A button that goes `to` a place; where there is none it is dim, and keeps the focus, which a disabled one would lose. */
+function arrow(name, words, to, go) {
+  return el("button", { type: "button", class: "icon-button", "aria-disabled": String(!to), onclick: () => to && go(to) }, icon(name, words));
 }
 
 async function showText(body, library, info, marks) {
@@ -105,11 +109,10 @@ async function showPages(body, library, info, marks) {
 async function showPage(body, library, info, marks, pages, page) {
   const read = await api.documentText(library, info.id, page.start, page.end);
   const part = { ...read, text: flowing(read.text) };
-  const turn = (to, name, words) =>
-    el(
-      "button",
-      { type: "button", class: "icon-button", disabled: !to, onclick: () => showPage(body, library, info, marks, pages, to).then(() => announce(`Page ${to.page}`)) },
-      icon(name, words),
+  const turn = (to) =>
+    showPage(body, library, info, marks, pages, to).then(
+      () => announce(`Page ${to.page}`),
+      (error) => toast(error.message),
     );
   const place = pages.indexOf(page);
   const image = el("img", {
@@ -119,31 +122,36 @@ async function showPage(body, library, info, marks, pages, page) {
     onerror: () => whole.replaceWith(el("p", { class: "hint page-image" }, "This page cannot be shown as an image; its text is complete.")),
   });
   const whole = el("a", { href: image.src, target: "_blank", rel: "noopener", title: "Open the page by itself" }, image);
-  body.replaceChildren(
+  refill(
+    body,
     el(
       "div",
       { class: "page-row" },
-      turn(pages[place - 1], "previous", "Page before"),
+      arrow("previous", "Page before", pages[place - 1], turn),
       el("span", { class: "hint" }, `Page ${page.page} of ${pages.length}`),
-      turn(pages[place + 1], "next", "Page after"),
+      arrow("next", "Page after", pages[place + 1], turn),
     ),
     el("div", { class: "page" }, whole, el("div", { class: "document-text" }, ...marked(part, marks))),
   );
   bringIntoView(body);
 }
 
+/** A button that shows more by `act`. It is not disabled meanwhile, for it would lose the focus. */
 function more(words, act) {
+  let acting = false;
   const button = el("button", {
     type: "button",
     class: "text-button more",
     onclick: async () => {
-      button.disabled = true;
+      if (acting) return;
+      acting = true;
       try {
         await act();
+        if (button.hidden) button.parentElement.focus({ preventScroll: true }); // there is no more
       } catch (error) {
-        announce(error.message);
+        toast(error.message);
       }
-      button.disabled = false;
+      acting = false;
     },
   }, words);
   return button;

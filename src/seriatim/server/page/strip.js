@@ -18,7 +18,9 @@ export function strip({ passages, cited, find, open }) {
   if (ids.length > MOST_ROWS) element.append(el("p", { class: "hint" }, `and ${plural(ids.length - MOST_ROWS, "more document")}`));
   element.append(legend(passages, cited));
   const ticks = [...element.querySelectorAll(".tick")];
-  ticks.forEach((tick, place) => (tick.tabIndex = place === 0 ? 0 : -1));
+  const reach = (one) => ticks.forEach((tick) => (tick.tabIndex = tick === one ? 0 : -1));
+  reach(ticks[0]);
+  element.addEventListener("focusin", (event) => reach(event.target)); // Tab comes back to where one was
   element.addEventListener("keydown", (event) => move(event, ticks, tip));
   element.addEventListener("mouseleave", () => (tip.hidden = true));
   return element;
@@ -88,9 +90,7 @@ function move(event, ticks, tip) {
   const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: ticks.length - 1 }[event.key];
   if (at < 0 || to === undefined) return;
   event.preventDefault();
-  const next = ticks[Math.min(ticks.length - 1, Math.max(0, to))];
-  ticks.forEach((tick) => (tick.tabIndex = tick === next ? 0 : -1));
-  next.focus();
+  ticks[Math.min(ticks.length - 1, Math.max(0, to))].focus();
 }
 
 function legend(passages, cited) {

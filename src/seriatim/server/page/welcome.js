@@ -1,13 +1,13 @@
 // What stands where no answer is yet: what to do next.
 
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, refill } from "./dom.js";
 import { plural } from "./text.js";
 
 /** Show it for a library with these documents; `choose` opens the file chooser, `coming()` counts files on their way. */
 export function showWelcome(documents, { choose, coming }) {
   const place = byId("welcome");
   place.hidden = false;
-  place.replaceChildren(...(documents.length ? ready(documents) : coming() ? reading() : empty(choose)));
+  refill(place, ...(documents.length ? ready(documents) : coming() ? reading() : empty(choose)));
 }
 
 export function hideWelcome() {
