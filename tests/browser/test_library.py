@@ -184,5 +184,6 @@ def test_a_library_is_made_chosen_and_removed(page: Any, scripted: Server) -> No
     page.wait_for_selector("#dialog >> text=holds 1 document.")
     page.click("#dialog-ok")
     page.wait_for_selector("#library-remove[disabled]")  # the default one stays
+    page.wait_for_selector("#library:focus")
     page.wait_for_selector(".document")
     assert "made-here" not in texts(page, "#library option")

@@ -12,6 +12,8 @@ from tests.server.test_jobs import endless
 
 pytestmark = pytest.mark.browser
 
+BUSY = {"error": {"message": "too many searches are waiting; try again in a moment"}}
+
 
 @pytest.fixture
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -162,7 +164,122 @@ def test_what_is_shown_stays_while_the_server_is_away(page: Any, mortal: Server)
     ask(page)
     mortal.kill()
     page.click(".cite >> nth=0")
+    page.wait_for_selector("#source [role=alert]:has-text('seriatim serve')")
+    page.evaluate("location.hash = '#/answer/0123456789abcdef'")
 
     page.wait_for_selector("#toast:has-text('seriatim serve')")
     assert page.inner_text(".question") == YEARS
     assert page.inner_text(".output").startswith("Mr Rooke")
+
+
+def test_a_server_that_is_away_again_and_again_is_asked_after_by_one(page: Any, scripted: Server) -> None:
+    page.clock.install()
+    page.route("**/api/libraries/*/documents", lambda route: route.fulfill(json=[]))
+    page.goto(scripted.url)
+    page.wait_for_selector(".dropzone")
+    asked = []
+    for _ in range(3):
+        page.route("**/api/health", lambda route: (asked.append(route), route.abort()))
+        wait_for_banner(page, "visible")
+        asked.clear()
+        page.clock.run_for(1600)
+        page.wait_for_timeout(300)
+        assert len(asked) <= 1
+        page.unroute("**/api/health")
+        wait_for_banner(page, "hidden")
+
+
+def wait_for_banner(page: Any, state: str) -> None:
+    """Let time go by until it is seen, or is not."""
+    for _ in range(20):
+        page.clock.run_for(1000)
+        page.wait_for_timeout(100)
+        if page.is_visible("#banner") == (state == "visible"):
+            return
+    raise AssertionError(f"the banner is not {state}")
+
+
+def test_a_model_that_is_gone_gives_way_to_the_usual_one(page: Any, scripted: Server) -> None:
+    kept = '{"model": "gone", "tokens": "512", "effort": "fast", "order": "document", "reflect": false, "left": 1}'
+    page.add_init_script(f"localStorage.setItem('seriatim.choices', {kept!r})")
+    opened(page, scripted)
+    assert "scripted" in page.inner_text("#model-summary")
+    with page.expect_request("**/ask") as asked:
+        ask(page)
+    sent = asked.value.post_data_json
+    assert (sent["model"], sent["tokens"], sent["reflect"]) == (None, 512, False)
+
+
+def test_the_page_works_where_the_browser_keeps_nothing(page: Any, scripted: Server) -> None:
+    for area in ("localStorage", "sessionStorage"):
+        denied = "get() { throw new DOMException('denied', 'SecurityError'); }"
+        page.add_init_script(f"Object.defineProperty(window, '{area}', {{ {denied} }})")
+    opened(page, scripted)
+    page.click("#reading-menu summary")
+    page.check("input[value='2048']")
+    ask(page)
+    page.click("#theme")
+    assert page.get_attribute("html", "data-theme") == "light"
+
+
+def test_a_library_that_cannot_be_loaded_shows_none_of_the_one_before(page: Any, scripted: Server) -> None:
+    opened(page, scripted, "#/library/default")
+    page.route("**/api/libraries/papers/documents", lambda route: route.fulfill(status=429, json=BUSY))
+    page.select_option("#library", "papers")
+    page.wait_for_selector(".failed[role=alert] >> text=too many")
+    assert page.input_value("#library") == "papers"
+    assert page.locator(".document").count() == 0
+    page.unroute("**/api/libraries/papers/documents")
+    page.click("text=To the beginning")
+    page.wait_for_selector("#documents >> text=sennet-water.md")
+    page.select_option("#library", "papers")
+    page.wait_for_selector("#documents >> text=letters.pdf")
+
+
+def test_a_library_whose_loading_failed_is_loaded_when_the_server_is_back(page: Any, scripted: Server) -> None:
+    opened(page, scripted, "#/library/default")
+    page.route("**/api/**", lambda route: route.abort())
+    page.select_option("#library", "papers")
+    page.wait_for_selector(".failed[role=alert] >> text=seriatim serve")
+    assert page.locator(".document").count() == 0
+    page.wait_for_selector("#banner", state="visible")
+    page.unroute("**/api/**")
+    page.wait_for_selector("#documents >> text=letters.pdf")
+    page.wait_for_selector(".welcome h1")
+
+
+def test_back_to_another_library_ends_what_is_being_asked(page: Any, scripted: Server) -> None:
+    opened(page, scripted, "#/library/papers")
+    page.goto(f"{scripted.url}/#/library/default")
+    page.wait_for_selector("#documents >> text=sennet-water.md")
+    begin(page, "What is read slowly?")
+    page.wait_for_selector(".stretch.plan")
+    page.go_back()
+
+    page.wait_for_selector("#toast:has-text('was stopped')")
+    page.wait_for_selector("#documents >> text=letters.pdf")
+    page.wait_for_selector(".welcome h1")
+    assert page.locator(".answer").count() == 0
+    assert page.input_value("#question") == "What is read slowly?"
+
+
+def test_libraries_are_asked_for_again_once_they_have_changed(context: Any, scripted: Server) -> None:
+    one, two = context.new_page(), context.new_page()
+    opened(one, scripted, "#/library/default")
+    opened(two, scripted, "#/library/default")
+    listings = []
+    one.on("request", lambda request: request.url.endswith("/api/libraries") and listings.append(request))
+    one.click("#documents .document-name")
+    one.wait_for_selector("#source .document-text")
+    one.keyboard.press("Escape")
+    one.wait_for_selector("#source", state="hidden")
+    assert not listings
+    two.click("#library-new")
+    two.fill("#dialog-input", "made-beside")
+    two.press("#dialog-input", "Enter")
+    two.wait_for_selector(".dropzone")
+    one.click("#documents .document-name")
+    one.wait_for_selector("#library option[value=made-beside]", state="attached")
+    two.click("#library-remove")
+    two.click("#dialog-ok")
+    two.wait_for_selector("#library option[value=made-beside]", state="detached")

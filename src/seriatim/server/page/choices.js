@@ -1,9 +1,10 @@
 // The model that reads, with what it costs, and how passages are chosen. Kept in the browser for the next time.
 
-import { byId, el } from "./dom.js";
+import { byId, el, refill } from "./dom.js";
+import { storage } from "./storage.js";
 import { bytes } from "./text.js";
 
-const KEY = "seriatim.choices";
+const stored = storage("localStorage", "seriatim.choices");
 const DEFAULTS = { model: null, tokens: "1024", effort: "balanced", order: "document", reflect: true };
 const READING = [
   {
@@ -44,11 +45,7 @@ export function choices() {
 
   function choose(name, value) {
     chosen[name] = value;
-    try {
-      localStorage.setItem(KEY, JSON.stringify(chosen));
-    } catch {
-      // it holds for this page alone
-    }
+    stored.write(JSON.stringify(chosen));
   }
 
   byId("reading").replaceChildren(
@@ -70,11 +67,13 @@ export function choices() {
       const summary = byId("model-summary");
       const show = (model) => summary.replaceChildren(el("span", { class: "sr" }, "Model: "), el("span", {}, model?.name ?? "no model"));
       const pick = (name, value) => {
-        choose(name, value);
+        choose(name, value === usual.name ? null : value);
         show(list.find((model) => model.name === value));
       };
+      if (current === usual) chosen.model = null; // the one that was kept may be gone
       show(current);
-      byId("models").replaceChildren(
+      refill(
+        byId("models"),
         el("legend", {}, "Model that reads"),
         ...list.map((model) => radio("model", model.name, model.name, [model.summary, cost(model)], current.name, pick, !model.present)),
       );
@@ -100,11 +99,13 @@ function radio(name, value, words, hints, chosen, choose, disabled = false) {
 
 function kept() {
   try {
-    const read = JSON.parse(localStorage.getItem(KEY)) ?? {};
+    const read = JSON.parse(stored.read()) ?? {};
     const valid = READING.every(({ name, options }) => !(name in read) || options.some(([value]) => value === read[name]));
-    return valid ? { ...DEFAULTS, ...read } : { ...DEFAULTS };
+    if (!valid) return { ...DEFAULTS };
+    // Only what this version knows: the server refuses a question with anything else in it.
+    return Object.fromEntries(Object.entries(DEFAULTS).map(([name, usual]) => [name, read[name] ?? usual]));
   } catch {
-    return { ...DEFAULTS }; // nothing is kept, or nothing that can be read
+    return { ...DEFAULTS }; // what is kept cannot be read
   }
 }
 

@@ -1,15 +1,16 @@
 // The question box. An unanswered question outlives a reload.
 
 import { byId, el, icon } from "./dom.js";
+import { storage } from "./storage.js";
 import { excerpt } from "./text.js";
 
-const KEY = "seriatim.question";
+const unanswered = storage("sessionStorage", "seriatim.question");
 
 /** `ask(question)` is called with what is asked, `stop()` to end it. */
 export function composer({ ask, stop, unfollow }) {
   const box = byId("question");
   const form = byId("composer");
-  box.value = sessionStorage.getItem(KEY) ?? "";
+  box.value = unanswered.read() ?? "";
   grow();
 
   function grow() {
@@ -18,7 +19,7 @@ export function composer({ ask, stop, unfollow }) {
   }
 
   box.addEventListener("input", () => {
-    sessionStorage.setItem(KEY, box.value);
+    unanswered.write(box.value);
     grow();
   });
   box.addEventListener("keydown", (event) => {
@@ -44,17 +45,17 @@ export function composer({ ask, stop, unfollow }) {
     },
     set(question) {
       box.value = question;
-      sessionStorage.setItem(KEY, question);
+      unanswered.write(question);
       grow();
     },
     /** The question is being asked: the box is free, but the question is kept until it is answered. */
     asked(question) {
       box.value = "";
-      sessionStorage.setItem(KEY, question);
+      unanswered.write(question);
       grow();
     },
     /** The question is answered and kept. What was typed meanwhile stays. */
-    answered: () => sessionStorage.setItem(KEY, box.value),
+    answered: () => unanswered.write(box.value),
     /** Say which question the next one follows, or none. */
     follows(question) {
       const line = byId("follow");

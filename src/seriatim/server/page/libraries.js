@@ -7,10 +7,10 @@ import { plural } from "./text.js";
 
 const DEFAULT = "default"; // the command line's, which stays
 
-/** `choose(name)` is called when another library is chosen. */
-export function libraryChooser({ choose }) {
+/** `choose(name)` is called when another library is chosen, `changed()` once one is made or removed. */
+export function libraryChooser({ choose, changed }) {
   const select = byId("library");
-  let listed = [];
+  let listed = []; // empty: to be asked for
 
   select.addEventListener("change", () => choose(select.value));
   byId("library-new").addEventListener("click", async () => {
@@ -21,7 +21,7 @@ export function libraryChooser({ choose }) {
       made = name;
     };
     const text = "A library keeps documents that are asked together.";
-    if (await ask({ title: "New library", text, label: "Name", ok: "Make it", act })) choose(made);
+    if (await ask({ title: "New library", text, label: "Name", ok: "Make it", act })) leaveFor(made);
   });
   byId("library-remove").addEventListener("click", async () => {
     const name = select.value;
@@ -29,14 +29,23 @@ export function libraryChooser({ choose }) {
     const size = listed.find((library) => library.name === name)?.documents ?? 0;
     const text = `“${name}” holds ${plural(size, "document")}. They are removed for good, and the answers kept from them.`;
     const act = () => api.removeLibrary(name);
-    if (await ask({ title: "Remove this library?", text, ok: "Remove", act })) choose(null);
+    if (await ask({ title: "Remove this library?", text, ok: "Remove", act })) leaveFor(null);
   });
+
+  function leaveFor(name) {
+    listed = [];
+    changed();
+    select.focus(); // the button may be out of use there
+    choose(name);
+  }
 
   return {
     async load() {
       listed = await api.libraries();
-      return listed.map((library) => library.name);
     },
+    /** They have changed elsewhere. */
+    forget: () => (listed = []),
+    names: () => listed.map((library) => library.name),
     show(name) {
       select.replaceChildren(
         ...listed.map((library) =>

@@ -11,17 +11,18 @@ import { libraryChooser } from "./libraries.js";
 import { announce, toast, watchHealth } from "./live.js";
 import { format, parse } from "./route.js";
 import { hideSource, showLost, showSource } from "./source.js";
+import { storage } from "./storage.js";
 import { uploads } from "./uploads.js";
 import { hideWelcome, showWelcome } from "./welcome.js";
 
-const LIBRARY_KEY = "seriatim.library";
 const LONGEST_THREAD = 20;
-const state = { library: null, thread: [], asking: null, returnTo: null };
+const state = { library: null, loaded: false, thread: [], asking: null, returnTo: null };
 let showing = Promise.resolve(); // ends when what the address names is shown
+const lastLibrary = storage("localStorage", "seriatim.library");
 const tabs = new BroadcastChannel("seriatim"); // other tabs learn what changed here
 
 const chosen = choices();
-const libraries = libraryChooser({ choose: (name) => leaveFor({ library: name }) });
+const libraries = libraryChooser({ choose: (name) => leaveFor({ library: name }), changed: () => tell("libraries") });
 const documents = documentList({
   open: (info) => openSource({ document: info.id, start: 0, end: 0 }),
   removed: documentsChanged,
@@ -73,8 +74,9 @@ async function showNow() {
 
 async function libraryOf(route) {
   const kept = route.answer && route.answer !== shownAnswer() ? await keptAnswer(route.answer) : null;
-  const names = await libraries.load();
-  const wanted = kept?.library ?? route.library ?? (route.answer ? state.library : null) ?? recalled();
+  const wanted = kept?.library ?? route.library ?? (route.answer ? state.library : null) ?? lastLibrary.read() ?? state.library;
+  if (!state.loaded || !libraries.names().includes(wanted)) await libraries.load();
+  const names = libraries.names();
   if (route.library && !names.includes(route.library)) toast(`There is no library “${route.library}”.`);
   return names.includes(wanted) ? wanted : (names[0] ?? null);
 }
@@ -91,12 +93,14 @@ async function keptAnswer(id) {
 async function showLibrary(name) {
   libraries.show(name);
   byId("where").textContent = name ?? "";
-  if (!name) return;
-  const other = name !== state.library;
+  if (!name || (name === state.library && state.loaded)) return;
+  abandon();
   state.library = name;
-  remember(name);
+  state.loaded = false; // until all of it is here: one that cannot be loaded is tried again the next time
   byId("question-new").href = format({ library: name });
-  if (other) await Promise.all([documents.load(name), answers.load(name), files.resume(name)]);
+  await Promise.all([documents.load(name), answers.load(name), files.resume(name)]);
+  state.loaded = true;
+  lastLibrary.write(name);
 }
 
 async function showThread(id) {
@@ -144,7 +148,7 @@ function welcome() {
 }
 
 function failed(error) {
-  if (error.status === 0 && state.library) {
+  if (error.status === 0 && state.loaded) {
     toast(error.message); // the server is away: what is shown stays
     return;
   }
@@ -293,7 +297,7 @@ function documentsChanged() {
 const orTell = (promise) => promise.catch((error) => toast(error.message));
 
 async function refresh(what) {
-  if (!state.library) return;
+  if (!state.loaded) return show(); // all of it
   if (what === "answers") await answers.load(state.library);
   else await documents.load(state.library);
   if (what === "answers") answers.mark(shownAnswer());
@@ -301,23 +305,10 @@ async function refresh(what) {
 }
 
 const tell = (what) => tabs.postMessage({ what, library: state.library });
-tabs.addEventListener("message", ({ data }) => data.library === state.library && orTell(refresh(data.what)));
-
-function recalled() {
-  try {
-    return localStorage.getItem(LIBRARY_KEY);
-  } catch {
-    return null;
-  }
-}
-
-function remember(name) {
-  try {
-    localStorage.setItem(LIBRARY_KEY, name);
-  } catch {
-    // storage is switched off: the first library is shown the next time
-  }
-}
+tabs.addEventListener("message", ({ data }) => {
+  if (data.what === "libraries") libraries.forget();
+  else if (data.library === state.library) orTell(refresh(data.what));
+});
 
 // The page's own controls
 
@@ -343,14 +334,24 @@ addEventListener("keydown", (event) => {
 });
 
 async function start() {
-  watchHealth(() => (state.library && documents.all().length ? orTell(refresh("documents")) : start()));
+  await showModels();
+  await show();
+  if (!parse(location.hash).source && matchMedia("(min-width: 760px)").matches) question.focus();
+}
+
+/** The server is back, perhaps with other models. */
+async function back() {
+  await showModels();
+  await orTell(refresh("documents"));
+}
+
+async function showModels() {
   try {
     chosen.models(await api.models());
   } catch (error) {
     announce(error.message);
   }
-  await show();
-  if (!parse(location.hash).source && matchMedia("(min-width: 760px)").matches) question.focus();
 }
 
 start();
+watchHealth(back);
