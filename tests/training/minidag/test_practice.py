@@ -2,15 +2,16 @@
 
 import random
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from seriatim.training.data.batches import IGNORED
 from seriatim.training.minidag.config import MiniDagSettings
-from seriatim.training.minidag.practice import MARK, drills, marked, practice, repeats
+from seriatim.training.minidag.practice import drills, lines, practice, repeats
 from seriatim.training.minidag.task import result
-from seriatim.training.minidag.vocabulary import tokenizer
+from seriatim.training.minidag.vocabulary import REFLECTION, tokenizer
 
 SYMBOLS = tokenizer()
 
@@ -47,42 +48,61 @@ def test_drills_are_right_steps_learned_from_at_their_results() -> None:
             assert row[place + 1] == label
 
 
-def test_a_wrong_result_is_marked_and_not_learned_from() -> None:
+def learned(row: list[int], labels: list[int]) -> str:
+    """What is learned, symbol by symbol; "·" stands for what is only read."""
+    assert all(label in (IGNORED, id) for label, id in zip(labels, row[1:], strict=False))
+    return "".join("·" if label == IGNORED else SYMBOLS.decode([label]) for label in labels)
+
+
+def parts(text: str) -> list[tuple[str, str | None]]:
+    """The lines of a text, each with what its reflection holds, but for the last, which may be cut off."""
+    if text.rfind("<reflection>") > text.rfind("</reflection>"):
+        text = text[: text.rfind("<reflection>")]
+    found = re.findall(r"([^\n<>]+)\n(?:<reflection>\n([^\n<>]+)\n</reflection>\n?)?", text)
+    return [(line, right or None) for line, right in found][:-1]
+
+
+def test_a_wrong_result_is_put_right_by_a_reflection() -> None:
     ids, labels = drills(random.Random(1), 1024, 19, SYMBOLS, 0.5)
     seen = set()
     for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
-        text, place = SYMBOLS.decode(row), 0
-        for line in text.split("\n")[:-1]:
-            is_marked = line.endswith(MARK)
-            step = line.rstrip(MARK)
-            sides = [each[-1] for each in re.split("[-+*]", step[2:-3])]
-            right = step[-1] == result(sides[0], re.findall("[-+*]", step)[0], sides[1], 19)
-            assert right != is_marked
-            learned = [place for place, label in enumerate(wanted[place : place + len(line)]) if label != IGNORED]
-            value = len(step) - 1  # the label of a place is the symbol behind it
-            assert learned == ([value] if is_marked else [value - 1, value])
-            place += len(line) + 1
-            seen.add(is_marked)
+        steps = parts(SYMBOLS.decode(row))
+        for line, right in steps:
+            sides = [each[-1] for each in re.split("[-+*]", line[2:-3])]
+            value = result(sides[0], re.findall("[-+*]", line)[0], sides[1], 19)
+            assert (line[-1] == value) == (right is None)
+            assert right is None or right == line[:-1] + value
+            seen.add(right is None)
+        names = [line[0] for line, _ in steps]
+        assert all(ord(after) - ord(before) in (1, -25) for before, after in pairwise(names))
+        said = learned(row, wanted)
+        assert said.count("<reflection>") >= sum(right is not None for _, right in steps)
+        for line, right in steps:
+            if right is not None:
+                at = SYMBOLS.decode(row).index(f"{line}\n<reflection>")
+                assert said[at + len(line) - 2 : at + len(line) - 1] in ("·", "")
     assert seen == {True, False}
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_mistake_in_what_comes_again_is_marked_and_then_put_right(seed: int) -> None:
-    ids, labels = marked(random.Random(seed), 1024, SYMBOLS, 0.3)
-    mark = SYMBOLS.encode(MARK)[0]
+def test_a_mistake_in_a_line_that_comes_again_is_put_right(seed: int) -> None:
+    ids, labels = lines(random.Random(seed), 1024, 0.3)
     assert 512 < ids.size <= 1024
     for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
-        mistakes = {place for place, id in enumerate(row) if row[place + 1 : place + 2] == [mark]}
-        without = [id for place, id in enumerate(row[:-1]) if id != mark and place not in mistakes]
-        length = without.index(without[0], 1)
-        assert without[length:] == without[: len(without) - length]
-        for place in range(length, len(row) - 2):  # behind the last symbol a mark may be cut off
-            assert wanted[place] == (IGNORED if place + 1 in mistakes else row[place + 1])
-        assert set(wanted[: length - 1]) == {IGNORED}
+        said = parts(SYMBOLS.decode(row))
+        once = list(dict.fromkeys(line if right is None else right for line, right in said))
+        meant = [line if right is None else right for line, right in said]
+        assert meant == [once[place % len(once)] for place in range(len(meant))]
+        for line, right in said:
+            assert right is None or sum(a != b for a, b in zip(line, right, strict=True)) == 1
+        learned(row, wanted)
+        first = sum(len(line) + 1 for line in once)
+        assert set(wanted[: first - 1]) == {IGNORED}
+        opened = [place for place, id in enumerate(row) if id == REFLECTION and place > first]
+        assert all(wanted[place - 1] == REFLECTION for place in opened)
 
 
 def test_mistakes_come_in_addition_to_the_rest_of_practice() -> None:
-    mark = SYMBOLS.encode(MARK)[0]
     plain, mistaken = (
         [practice(step, MiniDagSettings(practice_mistakes=share), 0, SYMBOLS) for step in range(8)]
         for share in (0.0, 0.2)
@@ -90,5 +110,5 @@ def test_mistakes_come_in_addition_to_the_rest_of_practice() -> None:
     for step in (0, 2, 4, 6):
         assert (plain[step].ids_BT == mistaken[step].ids_BT).all()
     for step in (1, 3, 5, 7):
-        assert (mistaken[step].labels_BT == mark).any()
-    assert not (plain[3].ids_BT == mark).any()
+        assert (mistaken[step].labels_BT == REFLECTION).any()
+    assert not any((batch.labels_BT == REFLECTION).any() for batch in (plain[3], plain[7]))

@@ -12,8 +12,8 @@ from seriatim.training.config import Recipe, read_settings
 class MiniDagSettings:
     """What is trained on: the data of `arm`, on problems of 1 to `operations` operations modulo `modulus`, with up to
     `definitions` definitions, in batches of about `batch_tokens` tokens; before them, for `practice_steps` steps,
-    it practises look-up and arithmetic, and, where `practice_mistakes` is above 0, to mark the mistakes that come
-    with that probability. `error_rate` below 0 is the arm's own."""
+    it practises look-up and arithmetic, and, where `practice_mistakes` is above 0, to put right the mistakes that
+    come with that probability. `error_rate` below 0 is the arm's own."""
 
     arm: Literal["A", "B", "B'", "C", "D", "E", "G"] = "A"
     error_rate: float = -1.0

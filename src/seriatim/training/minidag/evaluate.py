@@ -23,12 +23,11 @@ from seriatim.training.minidag.arms import mistake
 from seriatim.training.minidag.data import buckets, padded
 from seriatim.training.minidag.decoding import CHUNK, decode
 from seriatim.training.minidag.task import Check, Problem, check, problems
-from seriatim.training.minidag.vocabulary import TOKENS
+from seriatim.training.minidag.vocabulary import REFLECTION
 from seriatim.training.reflection.segments import Example, encode
 from seriatim.training.reflection.template import Segment, conversation
 
 IN_DISTRIBUTION, BEYOND = (6, 7, 8), (9, 10, 11, 12)
-REFLECTION = TOKENS.index("<reflection>")
 MOST = 400
 """So many tokens are written at most: half as many again as twelve steps take, half of them tried again."""
 _STEP = re.compile(r"([a-z])(=)([a-z]?)(.)([-+*])([a-z]?)(.)(=)([a-z])(.)")

@@ -27,9 +27,9 @@ from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.progress import Progress
 from seriatim.training.data.batches import IGNORED
 from seriatim.training.minidag.decoding import Written, decode
-from seriatim.training.minidag.evaluate import MOST, REFLECTION, asked, trained_model
+from seriatim.training.minidag.evaluate import MOST, asked, trained_model
 from seriatim.training.minidag.task import Problem, check, problems
-from seriatim.training.minidag.vocabulary import TOKENS, tokenizer
+from seriatim.training.minidag.vocabulary import REFLECTION, TOKENS, tokenizer
 
 Moved = Literal["reflections", "all", "shuffled"]
 _CLOSED = TOKENS.index("</reflection>")

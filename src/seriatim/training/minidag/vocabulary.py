@@ -6,8 +6,9 @@ from seriatim.training.minidag.task import OPERATORS, VALUES, VARIABLES
 
 _TAGS = [f"<{slash}{name}>" for name in ("thinking", "plan", "reflection", "output") for slash in ("", "/")]
 _MARKS = [f"<|{role}|>" for role in ROLES]
-_LINE_BREAK = "Ċ"  # byte-level BPE's sign for it
-TOKENS = (END, PADDING, *_MARKS, *_TAGS, *VARIABLES, *VALUES, *OPERATORS, "=", "?", _LINE_BREAK)
+LINE_BREAK = "Ċ"  # byte-level BPE's sign for it
+TOKENS = (END, PADDING, *_MARKS, *_TAGS, *VARIABLES, *VALUES, *OPERATORS, "=", "?", LINE_BREAK)
+REFLECTION = TOKENS.index("<reflection>")
 
 
 def tokenizer() -> Tokenizer:
