@@ -52,7 +52,7 @@ def test_time_by_the_clock_is_limited() -> None:
 def test_the_text_that_comes_back_is_limited() -> None:
     page = b"<p>" + b"word " * MIB
     with pytest.raises(Unreadable, match="holds more than 1 MiB of text"):
-        extract("html", page, Limits(expanded_bytes=MIB))
+        extract("html", page, Limits(text_bytes=MIB))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

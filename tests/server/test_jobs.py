@@ -1,6 +1,7 @@
 """Uploads in the background: cancelled, interrupted, taken up again."""
 
 import io
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from seriatim.errors import DocumentError
+from seriatim.retrieval import library as retrieval
 from seriatim.retrieval.library import Library
 from seriatim.server import documents, jobs
 from seriatim.server.database import Database
@@ -80,7 +83,7 @@ def jobs_of(home: Path) -> Iterator[Jobs]:
     """The jobs of a home without a server; when this ends, they are through."""
     database = Database(home)
     libraries = Libraries(home, embedder="static", most_searches=8, most_libraries=8)
-    held = Jobs(libraries, database, most_waiting=8)
+    held = Jobs(libraries, database, most_waiting=8, text_bytes=1 << 20)
     yield held
     held.close()
     libraries.close()
@@ -96,6 +99,94 @@ def ended(held: Jobs, key: str) -> Job:
     while (job := held.get(key)).state in ("waiting", "reading"):
         time.sleep(0.01)
     return job
+
+
+def test_what_is_large_only_once_it_is_unpacked_is_refused(tmp_path: Path) -> None:
+    words = " ".join(f"word{number}" for number in range(300_000)).encode()
+    assert len(words) > 2 << 20
+    book = making.epub_by_hand({"a.xhtml": b"<html><body><p>" + words + b"</p></body></html>"})
+    tags = making.docx_by_hand("".join(f"<w:p><w:r><w:t>{number}</w:t></w:r></w:p>" for number in range(200_000)))
+    assert len(book) < 1 << 20 > len(tags)
+    with serving(tmp_path, limits={"text_bytes": 1 << 20}) as served:
+        large = served.upload(("book.epub", book), ("tags.docx", tags), ("book.txt", words), ("good.md", words[:9000]))
+    assert [job["state"] for job in large] == ["failed", "failed", "failed", "done"]
+    assert large[0]["error"] == "book.epub holds more than 1 MiB of text; split it into smaller files"
+    assert large[1]["error"] == "tags.docx unpacks to more than 4 MiB; split it into smaller files"
+    assert large[2]["error"] == "book.txt holds more than 1 MiB of text; split it into smaller files"
+
+
+@pytest.mark.parametrize("kills", [2, 3])
+def test_a_file_that_kills_the_server_is_given_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int
+) -> None:
+    class Killed(BaseException):
+        """Ends the job as a kill would: nothing is written down any more."""
+
+    def deadly(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "parse", deadly)
+        with jobs_of(tmp_path) as held:
+            key = submitted(held, tmp_path).id
+        for _ in range(kills - 1):
+            with jobs_of(tmp_path) as held:
+                held.resume()
+    with jobs_of(tmp_path) as held:
+        held.resume()
+        job = ended(held, key)
+    assert job.state == ("done" if kills == 2 else "failed")
+    if kills == 3:
+        assert job.error == "the server died 3 times while it read voyage.md; split it into smaller files"
+        assert list((tmp_path / "library" / "files").iterdir()) == []
+
+
+def test_a_stop_in_good_order_is_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+
+        def left(*_: object, **__: object) -> None:
+            held._stopping = True
+            raise DocumentError("voyage.md was left unread; add it again")
+
+        patched.setattr(jobs, "parse", left)
+        with jobs_of(tmp_path) as held:
+            key = submitted(held, tmp_path).id
+        for _ in range(4):
+            with jobs_of(tmp_path) as held:
+                held.resume()
+    with jobs_of(tmp_path) as held:
+        held.resume()
+        assert ended(held, key).state == "done"
+
+
+@pytest.mark.parametrize("by", ["cancel", "stop"])
+def test_indexing_is_left_between_splitting_and_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("it went on")
+
+    with monkeypatch.context() as patched, jobs_of(tmp_path) as held:
+        cut, begun = retrieval.cut, threading.Event()
+
+        def meanwhile(*given: object) -> object:
+            begun.set()
+            if by == "cancel":
+                held.cancel(held._current)
+            else:
+                held._stopping = True
+                held._stop.set()
+            return cut(*given)  # type: ignore[arg-type]
+
+        patched.setattr(retrieval, "cut", meanwhile)
+        patched.setattr(retrieval.lexical, "postings", never)
+        key = submitted(held, tmp_path).id
+        assert begun.wait(10)
+    with jobs_of(tmp_path) as held:
+        held.resume()
+        assert ended(held, key).state == ("cancelled" if by == "cancel" else "done")
+    with Library(tmp_path / "library") as library:
+        assert len(library.documents()) == (0 if by == "cancel" else 1)
 
 
 def test_cancelled_in_the_moment_of_its_end_it_leaves_no_document(

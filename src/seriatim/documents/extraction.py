@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from seriatim.documents.limits import Limits, in_words
 from seriatim.errors import DocumentError
 
 
@@ -26,6 +27,11 @@ class Unreadable(Exception):
 def document_error(name: str, reason: str) -> DocumentError:
     """The error for the document `name` ("-" for standard input): one line that begins with its file name."""
     return DocumentError(f"{display_name(name)} {reason}")
+
+
+def too_much_text(limits: Limits) -> Unreadable:
+    """Why a document with more text than is allowed is not read."""
+    return Unreadable(f"holds more than {in_words(limits.text_bytes)} of text; split it into smaller files")
 
 
 def display_name(name: str) -> str:

@@ -15,7 +15,7 @@ class Limits:
     `memory_bytes` is the address space and `cpu_s` the processor time (seconds) of the process that reads it,
     `wall_s` its time by the clock (seconds). `pages` bounds a PDF. For EPUB and DOCX, which are zip archives,
     `entries` bounds the files inside, `expanded_bytes` what is unpacked in all, and `ratio` unpacked : packed
-    bytes of one file inside. `expanded_bytes` also bounds the text that comes back, in UTF-8.
+    bytes of one file inside. `text_bytes` bounds the text that comes back, in UTF-8, and a file of plain text.
     """
 
     memory_bytes: int = 3 * GIB // 2
@@ -25,6 +25,7 @@ class Limits:
     entries: int = 10_000
     expanded_bytes: int = 512 * MIB
     ratio: int = 200
+    text_bytes: int = GIB
 
 
 def in_words(size: int) -> str:

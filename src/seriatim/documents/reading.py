@@ -5,7 +5,7 @@ from threading import Event
 
 from seriatim.documents.decoding import storable, text_and_guess
 from seriatim.documents.document import Document
-from seriatim.documents.extraction import Extracted, Unreadable, document_error
+from seriatim.documents.extraction import Extracted, Unreadable, document_error, too_much_text
 from seriatim.documents.formats import Format, format_of
 from seriatim.documents.limits import MIB, Limits
 
@@ -36,6 +36,8 @@ def parse(name: str, data: bytes, *, limits: Limits = _DEFAULT_LIMITS, stop: Eve
 
 def _extract(format_name: Format, data: bytes, limits: Limits, stop: Event | None) -> Extracted:
     if format_name == "text":
+        if len(data) > limits.text_bytes:
+            raise too_much_text(limits)
         text, guess = text_and_guess(data)
         return Extracted(text, guessed_encoding=guess)
     if format_name == "html" and len(data) <= _HTML_IN_PROCESS_BYTES:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event, Thread, Timer
 from typing import IO, Any
 
-from seriatim.documents.extraction import Extracted, Unreadable, printable
+from seriatim.documents.extraction import Extracted, Unreadable, printable, too_much_text
 from seriatim.documents.formats import Format
 from seriatim.documents.limits import MIB, Limits, in_words
 
@@ -40,7 +40,7 @@ def page_picture(data: bytes, page: int, limits: Limits) -> bytes:
 
 def _run(request: bytes, data: bytes, limits: Limits, stop: Event | None = None) -> tuple[dict[str, Any], bytes]:
     """What a worker answers, and the bytes that follow."""
-    most = limits.expanded_bytes + _HEADER_BYTES
+    most = limits.text_bytes + _HEADER_BYTES
     with _started() as worker:
         clock = Timer(limits.wall_s, worker.kill)
         clock.daemon = True
@@ -57,7 +57,7 @@ def _run(request: bytes, data: bytes, limits: Limits, stop: Event | None = None)
     if stop is not None and stop.is_set():
         raise Unreadable("was left unread; add it again")
     if len(answer) > most:
-        raise Unreadable(f"holds more than {in_words(limits.expanded_bytes)} of text; {_SPLIT}")
+        raise too_much_text(limits)
     header, _, text = answer.partition(b"\n")
     told = _told(header)
     if told.get("size") != len(text):

@@ -125,9 +125,12 @@ class Library:
             tuple(removed), tuple(failed), tuple(missing),
         )  # fmt: skip
 
-    def add_document(self, document: Document) -> None:
-        """Take in a document that is already text; one of the same name is replaced."""
-        self._store.put(self._indexed(document))
+    def add_document(self, document: Document, *, progress: Progress | None = None) -> None:
+        """Take in a document that is already text; one of the same name is replaced.
+
+        `progress` is told of each step before it begins; where it raises, nothing is written.
+        """
+        self._store.put(self._indexed(document, progress))
 
     def remove(self, names: Named) -> tuple[str, ...]:
         """Remove one document or several by name: the full one, or a path or file name that only one document has.
@@ -280,15 +283,20 @@ class Library:
             )
         return "added" if held is None else "changed"
 
-    def _indexed(self, document: Document) -> Indexed:
+    def _indexed(self, document: Document, progress: Progress | None = None) -> Indexed:
+        tell = progress or (lambda *_: None)
+        tell("splitting", 0, 4)
         pieces = cut(document, self.splitting)
+        tell("indexing words", 1, 4)
         texts = [content(passage.text) for passage in pieces.passages]
         lists, lengths = lexical.postings(texts)
+        tell("embedding", 2, 4)
         vectors = static.embed_ids(pieces.token_ids)
         changed = [
             i for i, (text, passage) in enumerate(zip(texts, pieces.passages, strict=True)) if text != passage.text
         ]
         vectors[changed] = static.embed([texts[i] for i in changed])
+        tell("writing", 3, 4)
         return Indexed(document, pieces.passages, vectors, lists, lengths)
 
     def _asked(self, names: Named | None) -> list[Stored]:

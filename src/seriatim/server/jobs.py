@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import BinaryIO, Literal
 
+from seriatim.documents.extraction import document_error
+from seriatim.documents.limits import Limits
 from seriatim.documents.reading import parse
 from seriatim.errors import SeriatimError
 from seriatim.retrieval.library import Library
@@ -21,6 +23,7 @@ State = Literal["waiting", "reading", "done", "failed", "cancelled"]
 _ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 _STEPS = 2  # the file is parsed, then its text is cut and indexed
 _KEPT = 1000
+_ATTEMPTS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -43,10 +46,12 @@ class Job:
 
 class Jobs:
     """The uploads, oldest first. Those that wait when the server ends, however it ends, go on
-    with `resume`."""
+    with `resume`; one with which the server died three times is given up."""
 
-    def __init__(self, libraries: Libraries, database: Database, *, most_waiting: int) -> None:
+    def __init__(self, libraries: Libraries, database: Database, *, most_waiting: int, text_bytes: int) -> None:
         self._libraries, self._database, self._most_waiting = libraries, database, most_waiting
+        # Of markup, several bytes are unpacked for one of text.
+        self._limits = Limits(expanded_bytes=4 * text_bytes, text_bytes=text_bytes)
         self._lock = Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._stopping = False
@@ -56,10 +61,16 @@ class Jobs:
 
     def resume(self) -> None:
         """Go on with what waited when the last server ended; for the one process that serves this home."""
-        waiting = self._database.run("SELECT id, library, name, file FROM jobs WHERE state = 'waiting' ORDER BY number")
-        for key, library, name, file in waiting:
-            self._jobs[key] = Job(key, name, library, "waiting")
-            self._thread.submit(self._run, key, Upload(name, file))
+        waiting = self._database.run(
+            "SELECT id, library, name, file, attempts FROM jobs WHERE state = 'waiting' ORDER BY number"
+        )
+        for key, library, name, file, attempts in waiting:
+            self._jobs[key] = job = Job(key, name, library, "waiting")
+            if attempts < _ATTEMPTS:
+                self._thread.submit(self._run, key, Upload(name, file))
+            else:
+                why = f"the server died {attempts} times while it read {name}; split it into smaller files"
+                self._end(job, "failed", error=why)
 
     def submit(self, library: str, folder: Path, given: str, source: BinaryIO) -> Job:
         """Keep an upload and index it in its turn. Raises `Busy`, and `DocumentError` where it cannot be kept."""
@@ -113,10 +124,12 @@ class Jobs:
         self._thread.shutdown(wait=True)
 
     def _run(self, key: str, taken: Upload) -> None:
+        self._current, self._stop = key, Event()  # before anything is looked at: a stop sets this one, or is seen
         job = self._jobs.get(key)
         if self._stopping or job is None or job.state != "waiting":
             return
-        self._current, self._stop = key, Event()
+        # Counted before it is read, for a file may be such that the server does not live to count it afterwards.
+        self._database.run("UPDATE jobs SET attempts = attempts + 1 WHERE id = ?", (key,))
         job = self._change(job, "reading")
         try:
             library = self._libraries.opened(job.library)
@@ -126,6 +139,7 @@ class Jobs:
                 _take_back(library, taken)
         except SeriatimError as error:
             if self._stopping:  # it is still "waiting" on the disk
+                self._database.run("UPDATE jobs SET attempts = attempts - 1 WHERE id = ?", (key,))
                 return
             self._end(job, "failed", error=str(error))
         except FileNotFoundError:  # the job was cancelled, or its library removed
@@ -137,7 +151,7 @@ class Jobs:
     def _index(self, library: Library, job: Job, taken: Upload, file: Path) -> str | None:
         """Read and index a file. Returns the document's id, that of the earlier one where the library has these very
         bytes, or None where the job was cancelled meanwhile."""
-        parsed = parse(taken.document, file.read_bytes(), stop=self._stop)
+        parsed = parse(taken.document, file.read_bytes(), limits=self._limits, stop=self._stop)
         held = library.documents()
         for info in held:
             if info.sha256 == parsed.sha256:
@@ -148,8 +162,13 @@ class Jobs:
         parsed = replace(parsed, name=taken.document)
         if self._change(job, "reading", done=1).state == "cancelled":
             return None
-        library.add_document(parsed)
+        library.add_document(parsed, progress=lambda *_: self._go_on(taken))
         return document_id(taken.document)
+
+    def _go_on(self, taken: Upload) -> None:
+        """Raise `DocumentError` where the job is cancelled or the server stops."""
+        if self._stop.is_set():
+            raise document_error(taken.document, "was left unread; add it again")
 
     def _change(self, job: Job, state: State, **changes: object) -> Job:
         """The job in its new state; or as it is, where it has ended, for whoever ends a job first has the last word."""

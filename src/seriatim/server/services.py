@@ -40,7 +40,7 @@ class Services:
         self.embeddings = Embeddings()
         self._pictures = ThreadPoolExecutor(_PICTURES_AT_ONCE, thread_name_prefix="picture")
         self._picturing = 0
-        self.jobs = Jobs(self.libraries, self.database, most_waiting=limits.indexing)
+        self.jobs = Jobs(self.libraries, self.database, most_waiting=limits.indexing, text_bytes=limits.text_bytes)
         self.queue = ModelQueue(self.models, most_waiting=limits.waiting, most_per_client=limits.waiting_per_client)
 
     async def pictured(self, picture: Callable[[], bytes]) -> bytes:

@@ -24,8 +24,8 @@ class Limits:
 
     Sizes are in bytes, times in seconds. `uploads` bounds the requests whose files are on their way, `waiting` the
     questions that wait for the model, `waiting_per_client` those of one address; `searches` and `pictures` (of a PDF's
-    pages) those that run or wait; `requests_per_s` is what one address may send on average, in bursts of five times as
-    many.
+    pages) those that run or wait; `text_bytes` the text of one document; `requests_per_s` is what one address may send
+    on average, in bursts of five times as many.
     """
 
     body_bytes: int = 2 * MIB
@@ -41,6 +41,7 @@ class Limits:
     searches: int = 64
     pictures: int = 32
     indexing: int = 1000
+    text_bytes: int = 32 * MIB  # indexing takes a few seconds and up to 70 MB of memory for each of these
     requests_per_s: float = 300.0
     wrong_tokens_per_min: int = 20
     question_characters: int = 20_000
