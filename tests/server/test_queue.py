@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from seriatim.models import opening as choosing
 from seriatim.models.download import Progress
 from seriatim.models.generator import Message
 from seriatim.server.errors import Busy, Unavailable
@@ -295,6 +296,20 @@ def test_a_model_that_has_to_be_opened_first_is_a_stage_of_its_own(tmp_path: Pat
 )
 def test_a_model_is_called_by_what_tells_it_apart(asked: str, name: str) -> None:
     assert Models(asked, lambda *_: Talking()).default == name
+
+
+def test_the_default_model_stays_whatever_memory_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = iter([8 << 30, 1 << 30, 8 << 30])
+    monkeypatch.delenv("SERIATIM_MODEL", raising=False)
+    monkeypatch.setattr(choosing, "cores", lambda: 2)
+    monkeypatch.setattr(choosing, "free_disk", lambda _: 8 << 30)
+    monkeypatch.setattr(choosing, "free_memory", lambda: next(free))
+    opened: list[str | None] = []
+    models = Models(None, lambda name, _: opened.append(name) or Talking())  # type: ignore[func-returns-value]
+    for _ in range(3):
+        models.open(models.checked(None))
+    assert models.default == choosing.READER
+    assert opened == [choosing.READER]
 
 
 def test_a_stop_does_not_wait_for_a_model_to_come(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def serve(
             port=port,
             token=token or None,
             allowed_hosts=tuple(allow_host or ()),
-            model=model,
+            model=answers_with,
             embedder=embedder,
         ),
         started=started,
@@ -110,7 +110,8 @@ def mcp(
     from seriatim.errors import UsageError
     from seriatim.models.opening import check_reader, default_reader
 
-    check_reader(model or default_reader())
+    answers_with = model or default_reader()
+    check_reader(answers_with)
     try:
         from seriatim.server.mcp import mcp_server
         from seriatim.server.services import Services
@@ -121,7 +122,7 @@ def mcp(
     for folder in allow or ():
         if not folder.expanduser().is_dir():
             raise UsageError(f"{folder} is no folder; --allow takes one that exists")
-    services = Services(Settings(model=model, embedder=embedder))
+    services = Services(Settings(model=answers_with, embedder=embedder))
     try:
         folders = [folder.expanduser() for folder in allow or ()]
         asyncio.run(mcp_server(services, folders=folders).run_stdio_async())

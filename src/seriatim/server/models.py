@@ -21,7 +21,8 @@ class Models:
     """
 
     def __init__(self, default: str | None, open_model: OpenModel) -> None:
-        self._default, self._open_model = default, open_model
+        # Settled once, for what this machine has free, and with it the choice, changes as soon as a model is open.
+        self._default, self._open_model = default or default_reader(), open_model
         self._open: tuple[str, Generator] | None = None
         self._stopping = False
         self.opening: dict[str, object] | None = None
@@ -31,7 +32,7 @@ class Models:
     @property
     def default(self) -> str:
         """The name of the model that answers when none is asked for."""
-        asked = self._default or default_reader()
+        asked = self._default
         if asked in MODELS:
             return asked
         if asked.startswith(("http://", "https://")):

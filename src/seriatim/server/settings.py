@@ -50,11 +50,11 @@ class Limits:
     libraries: int = 1000
 
 
-OpenModel = Callable[[str | None, Progress], Generator]
+OpenModel = Callable[[str, Progress], Generator]
 """Opens the model of a name, and tells how far it has come where that takes long."""
 
 
-def _opened(model: str | None, progress: Progress) -> Generator:
+def _opened(model: str, progress: Progress) -> Generator:
     return open_generator(model, progress=progress)
 
 
