@@ -67,8 +67,8 @@ def serving(home: Path, model: Talking | None = None, *, token: str | None = Non
     model = model or Talking()
     limits = replace(Limits(requests_per_s=10_000), **options.pop("limits", {}))
     settings = Settings(
-        port=0, home=home, model="talking", embedder="static", token=token, limits=limits,
-        **{"open_model": lambda *_: model, "stop_s": 5, **options},
+        port=0, home=home, model="talking", token=token, limits=limits,
+        **{"embedder": "static", "open_model": lambda *_: model, "stop_s": 5, **options},
     )  # fmt: skip
     addresses: list[str] = []
     started = threading.Event()

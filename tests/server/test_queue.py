@@ -203,6 +203,39 @@ def test_at_the_stop_who_waits_is_told_and_who_runs_is_finished() -> None:
     assert order == ["first"]
 
 
+def test_the_end_cancels_what_still_runs_though_nobody_has_told_it() -> None:
+    model, order = Talking("word " * 2000, pause_s=0.02), []
+
+    async def run() -> None:
+        opened = queue(model)
+        task = asyncio.create_task(through(opened, "1", "first", order))
+        await until(lambda: model.running == 1)
+        task.cancel()  # the loop does not run it before the queue is closed
+        opened.close(lambda: order.append("closed"))
+        assert (model.running, model.closed, order) == (0, 1, ["first", "closed"])
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_a_stop_does_not_wait_for_an_answer_beyond_its_time(tmp_path: Path) -> None:
+    model = Talking("word " * 2000, pause_s=0.02)
+    with serving(tmp_path / "home", model, stop_s=1) as served:
+        served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
+
+        def ask() -> None:
+            with pytest.raises(httpx.RemoteProtocolError):
+                served.ask(reflect=False)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while not model.running:
+            time.sleep(0.01)
+        began = time.monotonic()
+    assert time.monotonic() - began < 8
+    assert model.closed == 1
+    asking.join()
+
+
 @pytest.mark.parametrize("path", ["/api/libraries/default/ask", "/v1/chat/completions", "/v1/chat/completions whole"])
 def test_a_client_that_hangs_up_stops_the_model_within_a_second(tmp_path: Path, path: str) -> None:
     model = Talking("word " * 2000, pause_s=0.05)

@@ -13,7 +13,7 @@ import seriatim
 from seriatim.errors import LibraryError
 from seriatim.server import asking, documents, metrics, responses
 from seriatim.server.asking import Question, public_context
-from seriatim.server.events import EventStream
+from seriatim.server.events import EventStream, unless_gone
 from seriatim.server.history import markdown
 from seriatim.server.services import Client, Services, ServicesHere
 
@@ -64,19 +64,22 @@ class Ask(Search):
 
 
 @router.post("/api/libraries/{library}/search", tags=["questions"], responses={200: {"model": responses.Found}})
-async def search(library: LibraryName, body: Search, services: ServicesHere) -> JSONResponse:
-    """The passages that answer a question best, in reading order."""
+async def search(library: LibraryName, body: Search, request: Request, services: ServicesHere) -> JSONResponse:
+    """The passages that answer a question best, in reading order. Hanging up cancels it."""
     began = time.perf_counter()
-    context = await services.libraries.run(
-        library,
-        lambda opened: opened.search(
-            body.question,
-            documents=documents.names_of(opened, body.documents),
-            tokens=body.tokens,
-            order=body.order,
-            effort=body.effort,
-        ),
-    )
+    with services.libraries.while_awaited() as go_on:
+        finding = services.libraries.run(
+            library,
+            lambda opened: opened.search(
+                body.question,
+                documents=documents.names_of(opened, body.documents),
+                tokens=body.tokens,
+                order=body.order,
+                effort=body.effort,
+                progress=go_on,
+            ),
+        )
+        context = await unless_gone(request, finding)
     services.metrics.searches.observe(time.perf_counter() - began)
     return JSONResponse(public_context(context))
 

@@ -75,6 +75,7 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             order=question.order,
             effort=question.effort,
             reflect=question.reflect,
+            progress=lambda *_: generator.check(),
         ):
             if step.kind == "stage" and step.text == "draft":
                 drafts.append("")

@@ -6,15 +6,17 @@ import secrets
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from seriatim.errors import UsageError
+from seriatim.progress import Progress
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.store import FILE
-from seriatim.server.errors import Busy, Conflict, NotFound
+from seriatim.server.errors import STOPPING, Busy, Conflict, NotFound, Unavailable
 
 DEFAULT = "default"
 """The library of the command line."""
@@ -38,8 +40,9 @@ class Libraries:
         self._most_searches, self._most_libraries = most_searches, most_libraries
         self._removed: dict[str, int] = {}  # how often a library of that name was removed
         self._here = threading.local()
-        self._threads = [ThreadPoolExecutor(1, thread_name_prefix="search") for _ in range(_SEARCH_THREADS)]
-        self._pending = [0] * _SEARCH_THREADS
+        self._threads = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="search")
+        self._pending: set[Future[Any]] = set()
+        self._stopping = False
 
     def folder(self, name: str) -> Path:
         """The folder of a library that exists. Raises `NotFound`."""
@@ -100,21 +103,43 @@ class Libraries:
 
     async def run(self, name: str, read: Callable[[Library], T]) -> T:
         """What `read` finds in a library, in one of the threads for searches. Raises `Busy`."""
-        if sum(self._pending) >= self._most_searches:
+        if len(self._pending) >= self._most_searches:
             raise Busy("too many searches are waiting; try again in a moment")
-        chosen = self._pending.index(min(self._pending))
-        self._pending[chosen] += 1
+        work = self._threads.submit(lambda: read(self.opened(name)))
+        self._pending.add(work)
+        work.add_done_callback(self._pending.discard)  # not when nobody waits any more: it may run on for a moment
+        return await asyncio.wrap_future(work)
+
+    @contextmanager
+    def while_awaited(self) -> Iterator[Progress]:
+        """For a search in this block: what ends it once the block is left, as it is when the client is gone, or once the
+        server stops."""
+        awaited = True
+
+        def go_on(*_: object) -> None:
+            if self._stopping or not awaited:
+                raise Unavailable(STOPPING)
+
         try:
-            work = asyncio.get_running_loop().run_in_executor(self._threads[chosen], lambda: read(self.opened(name)))
-            return await work
+            yield go_on
         finally:
-            self._pending[chosen] -= 1
+            awaited = False
+
+    def stop(self) -> None:
+        """Leave the searches under way."""
+        self._stopping = True
 
     def close(self) -> None:
         """Wait for the searches, and close all that they had open."""
-        for thread in self._threads:
-            thread.submit(self.close_here)
-            thread.shutdown(wait=True)
+        met = threading.Barrier(_SEARCH_THREADS)  # else one thread might close its libraries twice, and the other never
+
+        def leave() -> None:
+            met.wait()
+            self.close_here()
+
+        for _ in range(_SEARCH_THREADS):
+            self._threads.submit(leave)
+        self._threads.shutdown(wait=True)
 
     def _place(self, name: str) -> Path:
         return self._home / "library" if name == DEFAULT else self._home / "libraries" / name

@@ -70,9 +70,10 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
         effort: Literal["fast", "balanced", "thorough"] = "balanced",
     ) -> dict[str, Any]:
         """Find the passages of a library that answer a question best, in reading order."""
-        context = await services.libraries.run(
-            library, lambda opened: opened.search(question, tokens=tokens, effort=effort)
-        )
+        with services.libraries.while_awaited() as go_on:
+            context = await services.libraries.run(
+                library, lambda opened: opened.search(question, tokens=tokens, effort=effort, progress=go_on)
+            )
         return public_context(context)
 
     @server.tool(annotations=_READS)

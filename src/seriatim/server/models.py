@@ -127,7 +127,7 @@ class Cancellable:
         return self._generator.span_tokens
 
     def count_tokens(self, text: str) -> int:
-        self._check()
+        self.check()
         return self._generator.count_tokens(text)
 
     def stream(
@@ -140,11 +140,11 @@ class Cancellable:
         sampling: Sampling = GREEDY,
     ) -> Iterator[Piece]:
         """See `Generator.stream`. Raises `Cancelled`."""
-        self._check()
+        self.check()
         try:
             yield from self._checked(messages, prefix, stop, max_tokens, sampling)
         except ModelError:
-            self._check()  # an interrupted model says that it was broken off
+            self.check()  # an interrupted model says that it was broken off
             raise
 
     def interrupt(self) -> None:
@@ -152,6 +152,11 @@ class Cancellable:
         wake = getattr(self._generator, "interrupt", None)
         if wake is not None:
             wake()
+
+    def check(self) -> None:
+        """Raise `Cancelled` where nobody waits for the answer any more."""
+        if self._gone.is_set():
+            raise Cancelled
 
     def close(self) -> None:
         """Nothing: the model stays open for the next."""
@@ -162,12 +167,8 @@ class Cancellable:
         pieces = self._generator.stream(messages, prefix=prefix, stop=stop, max_tokens=max_tokens, sampling=sampling)
         try:
             for piece in pieces:
-                self._check()
+                self.check()
                 yield piece
         finally:
             if isinstance(pieces, Closable):
                 pieces.close()
-
-    def _check(self) -> None:
-        if self._gone.is_set():
-            raise Cancelled

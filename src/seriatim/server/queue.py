@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from threading import Event
@@ -51,6 +51,7 @@ class ModelQueue:
         self._numbers = itertools.count()
         self._waiting: list[_Ticket] = []
         self._running: _Ticket | None = None
+        self._at_work: tuple[Future[None], Event, list[Cancellable]] | None = None
         self._round = 0
         self._stopping = False
 
@@ -107,7 +108,18 @@ class ModelQueue:
         self._waiting.clear()
 
     def close(self, also: Callable[[], None]) -> None:
-        """Wait for what runs, then close the model and do `also`, in its thread."""
+        """Cancel what still runs, then close the model and do `also`, in its thread.
+
+        The tasks that wait for it may have been cancelled just now, and the event loop, which this call holds up, has
+        not told them yet.
+        """
+        if self._at_work is not None:
+            running, gone, asked = self._at_work
+            gone.set()
+            while not running.done():
+                for generator in asked:
+                    generator.interrupt()
+                wait([running], timeout=_WAKE_S)
         self._thread.submit(self._models.close)
         self._thread.submit(also)
         self._thread.shutdown(wait=True)
@@ -154,6 +166,7 @@ class ModelQueue:
         running = self._thread.submit(
             self._produce, model, work, gone, asked, lambda each: _tell(loop, outcomes.put_nowait, each)
         )
+        self._at_work = running, gone, asked
         running.add_done_callback(lambda _: _tell(loop, self._leave))
         ticket.started = True
         try:

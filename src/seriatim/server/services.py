@@ -56,6 +56,7 @@ class Services:
     def close(self) -> None:
         """Finish what is at hand; what waits to be indexed goes on at the next start."""
         self.queue.stop()
+        self.libraries.stop()
         self.queue.close(self.libraries.close_here)
         self.jobs.close()
         self.embeddings.close()

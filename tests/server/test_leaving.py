@@ -1,0 +1,103 @@
+"""Searches that nobody waits for any more: by hang-up and by stop, while passages are embedded."""
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from seriatim.retrieval import library, ranking
+from tests.server.conftest import QUESTION, Served, serving
+
+BATCHES = 150
+
+
+class Slow:
+    """Embeds one passage at a time, for 15 s in all."""
+
+    name = "minilm"
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.begun = threading.Event()
+
+    def embed_question(self, question: str) -> NDArray[np.float32]:
+        return np.ones(4, dtype=np.float32)
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.batches += 1
+        self.begun.set()
+        time.sleep(0.1)
+        return np.ones((len(texts), 4), dtype=np.float32)
+
+    def left_off(self) -> bool:
+        """Whether it was left before its time, and soon."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            before = self.batches
+            time.sleep(0.5)
+            if self.batches == before:
+                return before < BATCHES
+        return False
+
+
+@pytest.fixture
+def embedder(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    slow = Slow()
+    monkeypatch.setattr(ranking, "_EMBED_AT_ONCE", 1)
+    monkeypatch.setattr(library.embedders, "open_embedder", lambda *_, **__: slow)
+    return slow
+
+
+def sent(served: Served, route: str, timeout: float = 30) -> httpx.Response | None:
+    body: dict[str, Any] = {"question": QUESTION, "effort": "thorough"}
+    try:
+        return served.http.post(f"/api/libraries/default/{route}", json=body, timeout=timeout)
+    except httpx.ReadTimeout:
+        return None
+
+
+def filled(served: Served) -> None:
+    words = " ".join(f"The hold number {number} had oil in it." for number in range(2000))
+    (job,) = served.upload(("hold.md", words.encode()))
+    document = served.http.get(f"/api/libraries/default/documents/{job['document']}").json()
+    assert document["passages"] > BATCHES
+
+
+@pytest.mark.parametrize("route", ["search", "ask"])
+def test_a_hang_up_ends_the_search(tmp_path: Path, embedder: Slow, route: str) -> None:
+    with serving(tmp_path, embedder="minilm") as served:
+        filled(served)
+        if route == "search":
+            assert sent(served, route, timeout=1) is None
+        else:
+            with served.http.stream("POST", "/api/libraries/default/ask", json={"question": QUESTION}) as response:
+                next(response.iter_lines())
+                assert embedder.begun.wait(10)
+        assert embedder.left_off()
+        assert served.http.get("/api/health").json()["queue"] == {"running": 0, "waiting": 0}
+
+
+@pytest.mark.parametrize("route", ["search", "ask"])
+def test_a_stop_ends_the_search(tmp_path: Path, embedder: Slow, route: str) -> None:
+    with serving(tmp_path, embedder="minilm", stop_s=1) as served:
+        filled(served)
+        asking = threading.Thread(target=lambda: ended(served, route))
+        asking.start()
+        assert embedder.begun.wait(10)
+        began = time.monotonic()
+    assert time.monotonic() - began < 8
+    assert embedder.batches < BATCHES
+    asking.join()
+
+
+def ended(served: Served, route: str) -> None:
+    try:
+        sent(served, route)
+    except httpx.HTTPError:
+        pass  # however the stop is told
