@@ -150,7 +150,7 @@ def test_an_embedder_can_be_changed_until_it_has_kept_a_vector(tmp_path: Path, f
     store = Store(tmp_path / "kept")
     vectors = [(store.documents()[0].id, 0, np.ones((1, 4), dtype=np.float32))]
     store.keep_dense("passage", vectors, "http://localhost:1/v1#typo")
-    assert store.dense_counts() == {}
+    assert store.dense_count() == 0
     store.keep_dense("passage", vectors, "minilm")
     store.close()
     with pytest.raises(LibraryError, match="made with embedder minilm, not static"):

@@ -10,6 +10,7 @@ import pytest
 
 from seriatim.models.generator import Piece
 from seriatim.retrieval.library import Library
+from seriatim.retrieval.store import Store
 from seriatim.server import responses
 from tests.documents.making import pdf
 from tests.retrieval.conftest import ORCHARD, VOYAGE
@@ -278,6 +279,15 @@ def test_a_damaged_library_takes_no_other_with_it(server: Served) -> None:
     assert [(each["name"], each["documents"]) for each in listed] == [("default", 2), ("damaged", 0)]
     assert listed[0]["error"] is None
     assert "restore it" in listed[1]["error"]
+
+
+def test_no_route_counts_the_vectors(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "dense_count", None)  # it reads the largest table of the library
+    (job,) = server.upload(("bees.txt", b"The swarm was bought in May. " * 9))
+    for path in ("", "/default/documents", f"/default/documents/{job['document']}"):
+        assert server.http.get(f"/api/libraries{path}").status_code == 200
+    body = {"question": QUESTION, "effort": "fast", "documents": [job["document"]]}
+    assert server.http.post("/api/libraries/default/search", json=body).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/api/libraries/default/ask", "/v1/chat/completions"])

@@ -91,8 +91,7 @@ def jobs_of(home: Path) -> Iterator[Jobs]:
 
 
 def submitted(held: Jobs, home: Path) -> Job:
-    (home / "library").mkdir(exist_ok=True)
-    return held.submit("default", home / "library", "voyage.md", io.BytesIO(VOYAGE.encode()))
+    return held.submit("default", "voyage.md", io.BytesIO(VOYAGE.encode()))
 
 
 def ended(held: Jobs, key: str) -> Job:

@@ -70,6 +70,20 @@ def test_errors_are_results_in_our_words(server: Served) -> None:
     talk(f"{server.address}/mcp", conversation)
 
 
+def test_a_damaged_library_takes_no_other_from_the_list(server: Served) -> None:
+    server.http.post("/api/libraries", json={"name": "damaged"})
+    for file in (server.home / "libraries" / "damaged").glob("library.sqlite*"):
+        file.write_bytes(b"no database")
+
+    async def conversation(client: Client) -> None:
+        listed = (await client.call_tool("list_libraries", {})).structured_content["libraries"]
+        assert [(each["name"], len(each["documents"])) for each in listed] == [("default", 2), ("damaged", 0)]
+        assert listed[0]["error"] is None
+        assert "restore it" in listed[1]["error"]
+
+    talk(f"{server.address}/mcp", conversation)
+
+
 def test_the_token_stands_before_it(tmp_path: Path) -> None:
     with serving(tmp_path, token="a-token-of-some-length") as served:
         assert served.http.post("/mcp", headers={"authorization": ""}, json={}).status_code == 401

@@ -25,7 +25,7 @@ from seriatim.retrieval.first_stage import FirstStage, Rows, Scores
 from seriatim.retrieval.ranking import EFFORTS, Effort
 from seriatim.retrieval.reports import AddReport, DocumentInfo, LibraryStatus
 from seriatim.retrieval.selection import ORDERS, Order, in_reading_order, within_budget
-from seriatim.retrieval.store import Changed, Indexed, Store, Stored
+from seriatim.retrieval.store import FILE, Changed, Indexed, Store, Stored
 
 if TYPE_CHECKING:
     from seriatim.answering import Answer, AskOptions
@@ -219,11 +219,10 @@ class Library:
 
     def documents(self) -> list[DocumentInfo]:
         """What the library holds, by name."""
-        embedded = self._store.dense_counts()
         infos = [
             DocumentInfo(
                 each.name, each.sha256, each.added_at, each.characters, each.tokens,
-                len(each.page_starts) or None, each.passages, embedded.get(each.id, 0),
+                len(each.page_starts) or None, each.passages,
             )
             for each in self._store.documents()
         ]  # fmt: skip
@@ -245,15 +244,23 @@ class Library:
         any more."""
         return page_at(self.page_starts(name), offset)
 
+    def size(self) -> int:
+        """Bytes on the disk."""
+        size = 0
+        for file in self.path.glob(f"{FILE}*"):
+            with suppress(FileNotFoundError):  # whoever else has it open may take the log away
+                size += file.stat().st_size
+        return size
+
     def status(self, *, verify: bool = True) -> LibraryStatus:
         """Counts and sizes. With `verify` everything is read first; raises `LibraryError` where the file is damaged."""
         if verify:
             self._store.verify()
         infos = self.documents()
-        size = sum(file.stat().st_size for file in self.path.glob("library.sqlite*"))
         return LibraryStatus(
-            str(self.path), len(infos), sum(info.passages for info in infos), sum(info.embedded for info in infos),
-            sum(info.tokens for info in infos), size, self.splitting, static.NAME, self._store.setting("embedder"),
+            str(self.path), len(infos), sum(info.passages for info in infos), self._store.dense_count(),
+            sum(info.tokens for info in infos), self.size(), self.splitting, static.NAME,
+            self._store.setting("embedder"),
         )  # fmt: skip
 
     def _agree(self, key: str, asked: str | None, default: str | None = None, *, settle: bool = True) -> str:

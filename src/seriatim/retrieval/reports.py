@@ -31,7 +31,7 @@ class AddReport:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A document of the library. `embedded` counts the passages whose dense vector is kept."""
+    """A document of the library."""
 
     name: str
     sha256: str
@@ -40,12 +40,11 @@ class DocumentInfo:
     tokens: int
     pages: int | None
     passages: int
-    embedded: int
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryStatus:
-    """The library as a whole."""
+    """The library as a whole. `embedded` counts the passages whose dense vector is kept."""
 
     path: str
     documents: int

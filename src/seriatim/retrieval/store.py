@@ -300,12 +300,10 @@ class Store:
                 rows,
             )
 
-    def dense_counts(self) -> dict[int, int]:
-        """How many passages of each document have a dense vector."""
+    def dense_count(self) -> int:
+        """How many passages have a dense vector."""
         with explained(self.path):
-            return dict(
-                self._db.execute("SELECT document, count(*) FROM dense WHERE level = 'passage' GROUP BY document")
-            )
+            return int(self._db.execute("SELECT count(*) FROM dense WHERE level = 'passage'").fetchone()[0])
 
     # The file itself
 

@@ -11,11 +11,13 @@ from starlette.datastructures import UploadFile
 
 import seriatim
 from seriatim.errors import LibraryError
+from seriatim.retrieval.library import Library
 from seriatim.server import asking, documents, metrics, responses
 from seriatim.server.asking import Question, public_context
+from seriatim.server.errors import NotFound
 from seriatim.server.events import EventStream, unless_gone
 from seriatim.server.history import markdown
-from seriatim.server.services import Client, Services, ServicesHere
+from seriatim.server.services import Client, ServicesHere
 
 router = APIRouter(responses=responses.ERRORS)
 
@@ -95,6 +97,8 @@ async def ask(library: LibraryName, body: Ask, services: ServicesHere, client: C
     """Ask a library. The answer comes as server-sent events; hanging up cancels it."""
     named = await services.libraries.run(library, lambda opened: documents.names_of(opened, body.documents))
     earlier = services.history.get(body.after) if body.after is not None else None
+    if earlier is not None and earlier["library"] != library:
+        raise NotFound(f"the answer {body.after} is of another library; ask a follow-up where it was given")
     question = Question(
         text=body.question,
         library=library,
@@ -141,21 +145,25 @@ def models(services: ServicesHere) -> list[dict[str, object]]:
 @router.get("/api/libraries", tags=["libraries"], response_model=list[responses.LibraryInfo])
 async def libraries(services: ServicesHere) -> list[dict[str, object]]:
     """All libraries, the default one first. `error` says what is wrong with one that cannot be opened."""
-    return [await _listed(services, name) for name in services.libraries.names()]
+    return [
+        {"name": name, "documents": 0, "passages": 0, "bytes": 0, "error": str(counts)}
+        if isinstance(counts, LibraryError)
+        else {"name": name, **counts, "error": None}
+        for name, counts in await services.libraries.each(_counts)
+    ]
 
 
 @router.post("/api/libraries", status_code=201, tags=["libraries"], response_model=responses.LibraryInfo)
 async def create_library(body: NewLibrary, services: ServicesHere) -> dict[str, object]:
     """Make an empty library."""
     await asyncio.to_thread(services.libraries.create, body.name)
-    return await _library(services, body.name)
+    return {"name": body.name, **await services.libraries.run(body.name, _counts), "error": None}
 
 
 @router.delete("/api/libraries/{library}", status_code=204, tags=["libraries"])
 def remove_library(library: LibraryName, services: ServicesHere) -> None:
     """Remove a library with its documents and answers. The default library stays."""
-    services.libraries.remove(library)
-    services.history.forget_library(library)
+    services.libraries.remove(library, services.history.forget_library)
 
 
 @router.get("/api/libraries/{library}/documents", tags=["documents"], response_model=list[responses.DocumentInfo])
@@ -173,15 +181,15 @@ async def list_documents(library: LibraryName, services: ServicesHere) -> list[d
 )
 async def add_documents(library: LibraryName, request: Request, services: ServicesHere) -> dict[str, object]:
     """Upload files. Each becomes a job that reads and indexes it in the background."""
-    folder = services.libraries.folder(library)
+    services.libraries.folder(library)  # before the files come
     # Parsed here, for fields that are no files would stand in memory: FastAPI allows a thousand of a megabyte each.
     async with request.form(max_files=services.settings.limits.upload_files, max_fields=0) as form:
         files = [each for each in form.getlist("files") if isinstance(each, UploadFile)]
         if not files:
             raise HTTPException(422, 'no file came; send each as a part named "files" of multipart/form-data')
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        services.jobs.check(len(files))
         jobs = [
-            await asyncio.to_thread(services.jobs.submit, library, folder, each.filename or "document", each.file)
+            await asyncio.to_thread(services.jobs.submit, library, each.filename or "document", each.file)
             for each in files
         ]
     return {"jobs": [{"id": job.id, "name": job.name} for job in jobs]}
@@ -286,15 +294,6 @@ def remove_answer(answer: Key, services: ServicesHere) -> None:
     services.history.remove(answer)
 
 
-async def _library(services: Services, name: str) -> dict[str, object]:
-    status = await services.libraries.run(name, lambda opened: opened.status(verify=False))
-    counts = {"documents": status.documents, "passages": status.passages, "bytes": status.bytes}
-    return {"name": name, **counts, "error": None}
-
-
-async def _listed(services: Services, name: str) -> dict[str, object]:
-    """A library as the list has it: a damaged one does not take the others with it."""
-    try:
-        return await _library(services, name)
-    except LibraryError as error:
-        return {"name": name, "documents": 0, "passages": 0, "bytes": 0, "error": str(error)}
+def _counts(library: Library) -> dict[str, object]:
+    infos = library.documents()
+    return {"documents": len(infos), "passages": sum(info.passages for info in infos), "bytes": library.size()}

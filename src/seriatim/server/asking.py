@@ -86,7 +86,9 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
                 more = {"question": question.text, "drafts": drafts, "notes": list(library.notes)}
                 whole = {**_public(step.data), **more}
                 services.metrics.count_tokens(step.data.usage)
-                yield replace(step, data=services.history.keep(question.library, whole, after=question.after))
+                with services.libraries.staying(question.library, library):
+                    kept = services.history.keep(question.library, whole, after=question.after)
+                yield replace(step, data=kept)
             else:
                 yield step
 

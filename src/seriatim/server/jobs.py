@@ -17,7 +17,7 @@ from seriatim.server import documents
 from seriatim.server.database import Database
 from seriatim.server.documents import Upload, document_id, upload
 from seriatim.server.errors import Busy, NotFound
-from seriatim.server.libraries import Libraries
+from seriatim.server.libraries import DEFAULT, Libraries
 
 State = Literal["waiting", "reading", "done", "failed", "cancelled"]
 _ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
@@ -72,10 +72,19 @@ class Jobs:
                 why = f"the server died {attempts} times while it read {name}; split it into smaller files"
                 self._end(job, "failed", error=why)
 
-    def submit(self, library: str, folder: Path, given: str, source: BinaryIO) -> Job:
-        """Keep an upload and index it in its turn. Raises `Busy`, and `DocumentError` where it cannot be kept."""
-        if sum(job.state == "waiting" for job in list(self._jobs.values())) >= self._most_waiting:
+    def check(self, files: int) -> None:
+        """Raise `Busy` where there is no room for so many more."""
+        if sum(job.state == "waiting" for job in list(self._jobs.values())) + files > self._most_waiting:
             raise Busy("too many files wait to be indexed; add more when some are done")
+
+    def submit(self, library: str, given: str, source: BinaryIO) -> Job:
+        """Keep an upload and index it in its turn; `check` has been asked before.
+
+        Raises `NotFound` where the library is gone, and `DocumentError` where the upload cannot be kept.
+        """
+        folder = self._libraries.folder(library)
+        if library == DEFAULT:  # the one that is there before its folder; any other's would be one without a library
+            folder.mkdir(parents=True, exist_ok=True)
         key = secrets.token_hex(16)
         taken = upload(given, key)
         documents.keep(source, folder, taken.file)
@@ -194,12 +203,8 @@ class Jobs:
 
     def _drop_file(self, job: Job) -> None:
         rows = self._database.run("SELECT file FROM jobs WHERE id = ?", (job.id,))
-        try:
-            folder = self._libraries.folder(job.library)
-        except NotFound:
-            return
         for (file,) in rows:
-            (folder / documents.FILES / file).unlink(missing_ok=True)
+            (self._libraries.place(job.library) / documents.FILES / file).unlink(missing_ok=True)
 
 
 def _take_back(library: Library, taken: Upload) -> None:

@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seriatim.errors import UsageError
+from seriatim.errors import LibraryError, UsageError
 from seriatim.progress import Progress
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.store import FILE
@@ -39,14 +40,21 @@ class Libraries:
         self._home, self._embedder = home, embedder
         self._most_searches, self._most_libraries = most_searches, most_libraries
         self._removed: dict[str, int] = {}  # how often a library of that name was removed
+        self._lock = threading.RLock()  # who has it knows that no library is removed meanwhile
         self._here = threading.local()
         self._threads = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="search")
         self._pending: set[Future[Any]] = set()
         self._stopping = False
+        for left in (home / "libraries").glob(".removed-*"):  # by a kill
+            shutil.rmtree(left, ignore_errors=True)
+
+    def place(self, name: str) -> Path:
+        """Where a library of that name is, if it is anywhere."""
+        return self._home / "library" if name == DEFAULT else self._home / "libraries" / name
 
     def folder(self, name: str) -> Path:
         """The folder of a library that exists. Raises `NotFound`."""
-        folder = self._place(name) if _NAME.fullmatch(name) else None
+        folder = self.place(name) if _NAME.fullmatch(name) else None
         if folder is None or not (name == DEFAULT or (folder / FILE).is_file()):
             raise NotFound(f"there is no library {name[:64]!r}; list the libraries to see which there are")
         return folder
@@ -65,35 +73,48 @@ class Libraries:
             raise Conflict(f"there is a library {name} already; choose another name")
         if len(taken) >= self._most_libraries:
             raise Conflict(f"there are {len(taken)} libraries, and no more are allowed; remove one first")
-        Library(self._place(name), embedder=self._embedder).close()
+        Library(self.place(name), embedder=self._embedder).close()
 
-    def remove(self, name: str) -> None:
-        """Remove a library with all that is in it. Raises `NotFound`, and `Conflict` for the default one."""
-        folder = self.folder(name)
-        if name == DEFAULT:
-            raise Conflict("the default library is the command line's and stays; remove its documents instead")
-        # A rename takes it away at once, whoever has it open, and a kill in between leaves nothing half removed.
-        doomed = folder.with_name(f".removed-{secrets.token_hex(8)}")
-        folder.rename(doomed)
-        self._removed[name] = self._removed.get(name, 0) + 1
+    def remove(self, name: str, forget: Callable[[str], None]) -> None:
+        """Remove a library with all that is in it, and `forget` what else is kept of it.
+
+        Raises `NotFound`, and `Conflict` for the default one.
+        """
+        with self._lock:
+            folder = self.folder(name)
+            if name == DEFAULT:
+                raise Conflict("the default library is the command line's and stays; remove its documents instead")
+            forget(name)  # first: after a kill in between, a new library of that name must not have it
+            # A rename takes it away at once, whoever has it open, and a kill in between leaves nothing half removed.
+            doomed = folder.with_name(f".removed-{secrets.token_hex(8)}")
+            folder.rename(doomed)
+            self._removed[name] = self._removed.get(name, 0) + 1
         shutil.rmtree(doomed, ignore_errors=True)
 
     def opened(self, name: str) -> Library:
         """This thread's own open library; it stays open for the next call."""
-        folder = self.folder(name)
         kept: OrderedDict[str, tuple[int, Library]] = self._here.__dict__.setdefault("kept", OrderedDict())
-        age = self._removed.get(name, 0)
-        held = kept.pop(name, None)
-        if held is not None and held[0] != age:  # that one was removed, and another has its name
-            held[1].close()
-            held = None
-        is_new = not (folder / FILE).is_file()
-        library = held[1] if held else Library(folder, embedder=self._embedder if is_new else None)
+        with self._lock:
+            for each in [each for each, (age, _) in kept.items() if age != self._removed.get(each, 0)]:
+                kept.pop(each)[1].close()  # removed since: it would keep its space on the disk
+            folder, age = self.folder(name), self._removed.get(name, 0)
+            library = kept.pop(name)[1] if name in kept else self._open(folder)
         kept[name] = (age, library)
         while len(kept) > _OPEN_PER_THREAD:
             kept.popitem(last=False)[1][1].close()
         library.notes.clear()
         return library
+
+    @contextmanager
+    def staying(self, name: str, library: Library) -> Iterator[None]:
+        """A block in which `library`, which this thread has open, is not removed.
+
+        Raises `NotFound` where it has been, though another may have its name now.
+        """
+        with self._lock:
+            if self.opened(name) is not library:
+                raise NotFound(f"the library {name} was removed meanwhile; ask another one")
+            yield
 
     def close_here(self) -> None:
         """Close what this thread has open."""
@@ -103,17 +124,26 @@ class Libraries:
 
     async def run(self, name: str, read: Callable[[Library], T]) -> T:
         """What `read` finds in a library, in one of the threads for searches. Raises `Busy`."""
-        if len(self._pending) >= self._most_searches:
-            raise Busy("too many searches are waiting; try again in a moment")
-        work = self._threads.submit(lambda: read(self.opened(name)))
-        self._pending.add(work)
-        work.add_done_callback(self._pending.discard)  # not when nobody waits any more: it may run on for a moment
-        return await asyncio.wrap_future(work)
+        return await self._in_thread(lambda: read(self.opened(name)))
+
+    async def each(self, read: Callable[[Library], T]) -> list[tuple[str, T | LibraryError]]:
+        """What `read` finds in every library, by name, or why one cannot be opened. Raises `Busy`.
+
+        They are opened for this alone, lest a list of many take the place of those that are searched.
+        """
+        found: list[tuple[str, T | LibraryError]] = []
+        for name in self.names():
+            try:
+                found.append((name, await self._in_thread(partial(self._glance, name, read))))
+            except NotFound:
+                pass  # removed meanwhile
+            except LibraryError as error:
+                found.append((name, error))
+        return found
 
     @contextmanager
     def while_awaited(self) -> Iterator[Progress]:
-        """For a search in this block: what ends it once the block is left, as it is when the client is gone, or once the
-        server stops."""
+        """The progress of a search that ends with this block, as when the client is gone, or when the server stops."""
         awaited = True
 
         def go_on(*_: object) -> None:
@@ -141,5 +171,20 @@ class Libraries:
             self._threads.submit(leave)
         self._threads.shutdown(wait=True)
 
-    def _place(self, name: str) -> Path:
-        return self._home / "library" if name == DEFAULT else self._home / "libraries" / name
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if len(self._pending) >= self._most_searches:
+            raise Busy("too many searches are waiting; try again in a moment")
+        searching = self._threads.submit(work)
+        self._pending.add(searching)
+        searching.add_done_callback(self._pending.discard)  # who waits for it may be gone before
+        return await asyncio.wrap_future(searching)
+
+    def _glance(self, name: str, read: Callable[[Library], T]) -> T:
+        with self._lock:
+            library = self._open(self.folder(name))
+        with library:
+            return read(library)
+
+    def _open(self, folder: Path) -> Library:
+        is_new = not (folder / FILE).is_file()
+        return Library(folder, embedder=self._embedder if is_new else None)

@@ -19,7 +19,7 @@ from pydantic import Field
 from starlette.routing import BaseRoute
 
 import seriatim
-from seriatim.errors import DocumentError, SeriatimError, UsageError
+from seriatim.errors import DocumentError, LibraryError, SeriatimError, UsageError
 from seriatim.files import sha256
 from seriatim.retrieval.library import Library
 from seriatim.server import asking, documents
@@ -54,10 +54,12 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
     @_plainly
     async def list_libraries() -> dict[str, Any]:
         """List the libraries and the documents in each."""
-        names = services.libraries.names()
         return {
             "libraries": [
-                {"name": name, "documents": await services.libraries.run(name, documents.listing)} for name in names
+                {"name": name, "documents": [], "error": str(listed)}
+                if isinstance(listed, LibraryError)
+                else {"name": name, "documents": listed, "error": None}
+                for name, listed in await services.libraries.each(documents.listing)
             ]
         }
 
@@ -109,10 +111,9 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
         library: InLibrary = "default",
     ) -> dict[str, Any]:
         """Add a text to a library, for search and ask."""
-        folder = services.libraries.folder(library)
-        folder.mkdir(parents=True, exist_ok=True)
         label = name if name.lower().endswith((".md", ".txt")) else f"{name}.txt"
-        job = services.jobs.submit(library, folder, label, io.BytesIO(text.encode("utf-8", "replace")))
+        services.jobs.check(1)
+        job = services.jobs.submit(library, label, io.BytesIO(text.encode("utf-8", "replace")))
         return {"document": (await _done(services, job)).document, "name": job.name, "library": library}
 
     if folders:
