@@ -8,12 +8,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Literal
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -110,6 +110,7 @@ class Guard:
     def _token_refusal(self, scope: Scope, headers: Headers, client: str) -> Refusal | None:
         if self._settings.token is None:
             return None
+        client = _guesser(client)
         # Even the right token is not looked at once there were too many wrong ones: else guessing would go on.
         if not self._wrong_tokens.has(client):
             return Refusal(429, "token", "too many wrong tokens; wait a minute")
@@ -262,13 +263,22 @@ def _given_token(scope: Scope, headers: Headers) -> str | None:
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and value:
         return value.strip()
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        cookie = None
     if scope["path"] == "/" and (asked := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
         return str(asked[0])
-    return unquote(cookie.value) if cookie else None
+    # As lenient as browsers are: what other programs of this machine's name set is sent along, and may be anything.
+    cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return unquote(cookie) if cookie else None
+
+
+def _guesser(client: str) -> str:
+    """Who guesses tokens: an address; of IPv6 its network of 64 bits, all of which one client may have."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if not isinstance(address, IPv6Address):
+        return client
+    return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
 
 
 def _is_upload(scope: Scope, headers: Headers) -> bool:
