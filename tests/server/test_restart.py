@@ -1,5 +1,7 @@
 """A server process that is killed, and started again: nothing that was told to be done is lost."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -11,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
-from seriatim.server.running import _socket
+from seriatim.errors import UsageError
+from seriatim.server.running import _alone, _socket
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 from tests.server.conftest import QUESTION, Served
 from tests.server.talking import Talking
@@ -102,6 +106,28 @@ def test_serve_says_where_it_listens_and_refuses_what_is_unsafe(tmp_path: Path) 
     finally:
         running.send_signal(signal.SIGINT)
         running.wait(20)
+
+
+def test_a_second_server_of_one_home_says_so(tmp_path: Path) -> None:
+    with _alone(tmp_path), pytest.raises(UsageError, match="another server is at work"):
+        _alone(tmp_path)
+    _alone(tmp_path).close()
+
+
+def test_a_home_that_is_none_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UsageError, match=r"no server can work in .*\(File exists\); set SERIATIM_HOME"):
+        _alone(tmp_path / "file")
+    (tmp_path / "home" / "server.lock").mkdir(parents=True)
+    with pytest.raises(UsageError, match="Is a directory"):
+        _alone(tmp_path / "home")
+
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.raises(UsageError, match="No locks available"):
+        _alone(tmp_path)
 
 
 def test_what_is_written_is_sent_at_once() -> None:

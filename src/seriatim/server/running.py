@@ -5,6 +5,7 @@ import fcntl
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +19,7 @@ from seriatim.server.services import Services
 from seriatim.server.settings import Settings
 
 _KEEP_ALIVE_S = 30
+_log = logging.getLogger(__name__)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (no browser can open these, though one can listen)
 
 
@@ -47,7 +49,7 @@ def server(settings: Settings, started: Callable[[str], None]) -> "Server":
     config = uvicorn.Config(
         app,
         host=settings.host,
-        http=_patience(limits.header_s),
+        http=_patience(limits.header_s, limits.body_s),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -95,17 +97,23 @@ class Server(uvicorn.Server):
 
 
 def _alone(home: Path) -> IO[str]:
-    """Hold a home's lock while the file is open. Raises `UsageError` where another server has it."""
-    home.mkdir(parents=True, exist_ok=True)
-    lock = (home / "server.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise UsageError(
-            f"another server is at work in {home}; use that one, or set SERIATIM_HOME to another folder"
-        ) from error
-    return lock
+    """Hold a home's lock while the file is open. Raises `UsageError` where another server has it, or none can."""
+    with ExitStack() as unless_held:
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            lock = unless_held.enter_context((home / "server.lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another server is at work in {home}; use that one, or set SERIATIM_HOME to another folder"
+            ) from error
+        except OSError as error:
+            raise UsageError(
+                f"no server can work in {home} ({error.strerror or error}); set SERIATIM_HOME to a folder that you can "
+                "write"
+            ) from error
+        unless_held.pop_all()
+        return lock
 
 
 def _open_default(services: Services) -> None:
@@ -115,14 +123,18 @@ def _open_default(services: Services) -> None:
     except Unavailable:
         pass  # the server stops before the model has come
     except SeriatimError as error:
-        logging.getLogger(__name__).warning("%s", error)
+        _log.warning("%s", error)
+    except Exception:  # nobody asks what became of this; the queue goes on
+        _log.exception("the model %s could not be opened", services.models.default)
 
 
-def _patience(header_s: float) -> type[asyncio.Protocol]:
+def _patience(header_s: float, unread_s: float) -> type[asyncio.Protocol]:
     class Protocol(H11Protocol):
-        """uvicorn's, which waits for ever for a request that never ends, with a clock for the request's head."""
+        """uvicorn's, which waits for ever for a request that never ends, and for a client that reads nothing of its
+        answer, with a clock for each."""
 
         _clock: asyncio.TimerHandle | None = None
+        _unread: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -135,6 +147,20 @@ def _patience(header_s: float) -> type[asyncio.Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             self._calm()
+            self._read()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._unread = self.loop.call_later(unread_s, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._read()
+
+        def _read(self) -> None:
+            if self._unread is not None:
+                self._unread.cancel()
+                self._unread = None
 
         def _watch(self) -> None:
             """Start the clock where a head is awaited, and stop it where one has come; bytes alone do not move it."""
