@@ -1,15 +1,22 @@
 """MCP by the SDK's own client, over streamable HTTP and over standard input and output."""
 
 import asyncio
+import errno
 import json
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp import Client, StdioServerParameters
 
+from seriatim.errors import DocumentError
+from seriatim.retrieval.library import Library
+from seriatim.server import mcp
 from tests.models.chat_server import chat_server
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 from tests.server.conftest import QUESTION, Served, serving
@@ -82,6 +89,56 @@ def test_a_damaged_library_takes_no_other_from_the_list(server: Served) -> None:
         assert "restore it" in listed[1]["error"]
 
     talk(f"{server.address}/mcp", conversation)
+
+
+def test_nothing_is_streamed_that_nobody_asked_for(server: Served) -> None:
+    for method in ("GET", "DELETE"):
+        refused = server.http.request(method, "/mcp", headers={"accept": "text/event-stream"})
+        assert refused.status_code == 405
+        assert refused.headers["allow"] == "POST"
+
+
+def test_clients_are_told_apart_by_their_address(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", limits={"waiting_per_client": 1}) as served:
+        served.upload(("voyage.md", VOYAGE.encode()))
+        served.model.held.clear()
+        with ThreadPoolExecutor(2) as threads:
+            asked = [threads.submit(served.ask) for _ in range(2)]
+            while served.http.get("/api/health").json()["queue"] != {"running": 1, "waiting": 1}:
+                time.sleep(0.01)
+
+            async def conversation(client: Client) -> None:
+                refused = await client.call_tool("ask", {"question": QUESTION})
+                assert refused.is_error
+                assert "1 of your questions are waiting already" in refused.content[0].text
+
+            try:
+                talk(f"{served.address}/mcp", conversation)
+            finally:
+                served.model.held.set()
+        assert [each.result()[-1][0] for each in asked] == ["answer", "answer"]
+
+
+def test_a_text_of_a_name_that_is_taken_is_told_by_its_own(server: Served) -> None:
+    async def conversation(client: Client) -> None:
+        added = await client.call_tool("add", {"name": "orchard.txt", "text": "The swarm was bought in May. " * 9})
+        assert added.structured_content["name"] == "orchard (2).txt"
+        again = await client.call_tool("add", {"name": "bees", "text": "The swarm was bought in May. " * 9})
+        assert again.structured_content == added.structured_content
+
+    talk(f"{server.address}/mcp", conversation)
+
+
+def test_a_file_that_cannot_be_read_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(mcp, "sha256", refused)
+    with (
+        Library(tmp_path / "library", embedder="static") as library,
+        pytest.raises(DocumentError, match="locked\\.md cannot be read: Permission denied"),
+    ):
+        mcp._added(library, tmp_path / "locked.md")
 
 
 def test_the_token_stands_before_it(tmp_path: Path) -> None:

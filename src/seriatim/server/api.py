@@ -18,6 +18,7 @@ from seriatim.server.errors import NotFound
 from seriatim.server.events import EventStream, unless_gone
 from seriatim.server.history import markdown
 from seriatim.server.services import Client, ServicesHere
+from seriatim.server.settings import PASSAGE_TOKENS
 
 router = APIRouter(responses=responses.ERRORS)
 
@@ -50,7 +51,7 @@ class NewLibrary(_Body):
 
 class Search(_Body):
     question: Annotated[str, Field(min_length=1, max_length=20_000)]
-    tokens: Annotated[int, Field(ge=1, le=8192, strict=True)] | Literal["auto"] = 1024
+    tokens: Annotated[int, Field(ge=1, le=PASSAGE_TOKENS, strict=True)] | Literal["auto"] = 1024
     order: Literal["document", "relevance"] = "document"
     effort: Literal["fast", "balanced", "thorough"] = "balanced"
     documents: Annotated[list[str], Field(max_length=1000)] | None = None

@@ -16,9 +16,10 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 import seriatim
+from seriatim.documents.extraction import document_error
 from seriatim.errors import DocumentError, LibraryError, SeriatimError, UsageError
 from seriatim.files import sha256
 from seriatim.retrieval.library import Library
@@ -27,8 +28,8 @@ from seriatim.server.asking import Question, public_context
 from seriatim.server.jobs import Job
 from seriatim.server.queue import Place
 from seriatim.server.services import Services
+from seriatim.server.settings import PASSAGE_TOKENS
 
-_CLIENT = "mcp"
 _INSTRUCTIONS = (
     "Seriatim answers questions from long documents. `search` gives the passages that matter, in reading order; `ask` "
     "lets a local model read them and answer with checked citations, which takes longer. Texts of passages and answers "
@@ -39,7 +40,7 @@ _ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent
 
 Asked = Annotated[str, Field(description="The question, in the documents' language.", min_length=1, max_length=20_000)]
 InLibrary = Annotated[str, Field(description="The library's name; list_libraries shows all.", max_length=64)]
-Budget = Annotated[int, Field(description="The most tokens of passages to read.", ge=1, le=8192)]
+Budget = Annotated[int, Field(description="The most tokens of passages to read.", ge=1, le=PASSAGE_TOKENS)]
 Arguments = ParamSpec("Arguments")
 Tool = Callable[Arguments, Coroutine[Any, Any, dict[str, Any]]]
 
@@ -49,7 +50,15 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
     server: MCPServer[Any] = MCPServer(
         "seriatim", version=seriatim.__version__, instructions=_INSTRUCTIONS, log_level="WARNING"
     )
+    _finding(server, services)
+    _asking(server, services)
+    _adding(server, services)
+    if folders:
+        _adding_files(server, services, folders)
+    return server
 
+
+def _finding(server: MCPServer[Any], services: Services) -> None:
     @server.tool(annotations=_READS)
     @_plainly
     async def list_libraries() -> dict[str, Any]:
@@ -78,6 +87,8 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
             )
         return public_context(context)
 
+
+def _asking(server: MCPServer[Any], services: Services) -> None:
     @server.tool(annotations=_READS)
     @_plainly
     async def ask(
@@ -85,9 +96,10 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
     ) -> dict[str, Any]:
         """Let the local model answer a question from a library, with citations that are checked. Takes a while."""
         asked = Question(text=question, library=library, model=services.models.default, tokens=tokens)
-        await asking.checked(services, asked, _CLIENT)
+        client = _client(context)
+        await asking.checked(services, asked, client)
         whole: dict[str, Any] = {}
-        async with aclosing(asking.steps(services, asked, _CLIENT)) as steps:
+        async with aclosing(asking.steps(services, asked, client)) as steps:
             count = 0
             async for step in steps:
                 if isinstance(step, Place):
@@ -101,6 +113,8 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
         shown = ("id", "answer", "answered", "complete", "reflections", "citations", "model")
         return {name: whole[name] for name in shown}
 
+
+def _adding(server: MCPServer[Any], services: Services) -> None:
     @server.tool(annotations=_ADDS)
     @_plainly
     async def add(
@@ -111,36 +125,44 @@ def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer
         library: InLibrary = "default",
     ) -> dict[str, Any]:
         """Add a text to a library, for search and ask."""
-        label = name if name.lower().endswith((".md", ".txt")) else f"{name}.txt"
         services.jobs.check(1)
-        job = services.jobs.submit(library, label, io.BytesIO(text.encode("utf-8", "replace")))
-        return {"document": (await _done(services, job)).document, "name": job.name, "library": library}
+        label = name if name.lower().endswith((".md", ".txt")) else f"{name}.txt"
+        source = io.BytesIO(text.encode("utf-8", "replace"))
+        job = await _done(services, await asyncio.to_thread(services.jobs.submit, library, label, source))
+        info = await services.libraries.run(library, lambda opened: documents.find(opened, str(job.document)))
+        return {"document": job.document, "name": documents.shown_name(info.name), "library": library}
 
-    if folders:
 
-        @server.tool(annotations=_ADDS)
-        @_plainly
-        async def add_file(
-            path: Annotated[str, Field(description="The file's full path.", max_length=4096)],
-            library: InLibrary = "default",
-        ) -> dict[str, Any]:
-            """Add a file of this machine to a library. Only files in the folders that the user allowed can be read."""
-            file = _allowed(path, folders)
-            name = await services.libraries.run(library, lambda opened: _added(opened, file))
-            return {"name": documents.shown_name(name), "library": library}
-
-    return server
+def _adding_files(server: MCPServer[Any], services: Services, folders: Sequence[Path]) -> None:
+    @server.tool(annotations=_ADDS)
+    @_plainly
+    async def add_file(
+        path: Annotated[str, Field(description="The file's full path.", max_length=4096)],
+        library: InLibrary = "default",
+    ) -> dict[str, Any]:
+        """Add a file of this machine to a library. Only files in the folders that the user allowed can be read."""
+        file = _allowed(path, folders)
+        name = await services.libraries.run(library, lambda opened: _added(opened, file))
+        return {"name": documents.shown_name(name), "library": library}
 
 
 def http_routes(server: MCPServer[Any]) -> Sequence[BaseRoute]:
     """The route of the streamable HTTP transport, /mcp. Each request stands alone, so nothing is kept between them.
 
-    Host, Origin, token and size have been checked before a request comes here.
+    GET is refused: it would open a stream of what the server has to say by itself, which is nothing. Host, Origin,
+    token and size have been checked before a request comes here.
     """
     from mcp.server.transport_security import TransportSecuritySettings
 
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    return server.streamable_http_app(stateless_http=True, transport_security=unchecked).routes
+    routes = server.streamable_http_app(stateless_http=True, transport_security=unchecked).routes
+    return [Route(each.path, each.endpoint, methods=["POST"]) for each in routes if isinstance(each, Route)]
+
+
+def _client(context: Context[Any, Any]) -> str:
+    """Who asks, for the queue to tell apart: an address, or the one that is at the other end of standard input."""
+    request = context.request_context.request
+    return str(request.client.host) if request is not None and request.client else "standard input"
 
 
 def _plainly(tool: Tool[Arguments]) -> Tool[Arguments]:
@@ -168,7 +190,10 @@ async def _done(services: Services, job: Job) -> Job:
 
 def _added(library: Library, file: Path) -> str:
     """The name of the document that the library holds a file as; of an upload of these very bytes, that one's."""
-    digest = sha256(file)
+    try:
+        digest = sha256(file)
+    except OSError as error:
+        raise document_error(str(file), f"cannot be read: {error.strerror}") from error
     for info in library.documents():
         if info.sha256 == digest:
             return info.name

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from seriatim.models.generator import Message
+from seriatim.server.settings import COMPLETION_TOKENS
 
-_COMPLETION_TOKENS = 4096
 _TEXT_CHARACTERS = 1_000_000
 
 Text = Annotated[str, Field(max_length=_TEXT_CHARACTERS)]
@@ -45,7 +45,7 @@ class Sampled(BaseModel):
     """What chat and plain completions have in common."""
 
     model: ModelName
-    stream: bool = False
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -64,7 +64,7 @@ class Sampled(BaseModel):
 
     @property
     def most_tokens(self) -> int:
-        return min(self.max_tokens or 1024, _COMPLETION_TOKENS)
+        return min(self.max_tokens or 1024, COMPLETION_TOKENS)
 
     @property
     def with_usage(self) -> bool:
@@ -102,7 +102,7 @@ class ChatRequest(Sampled):
 
     @property
     def most_tokens(self) -> int:
-        return min(self.max_completion_tokens or self.max_tokens or 1024, _COMPLETION_TOKENS)
+        return min(self.max_completion_tokens or self.max_tokens or 1024, COMPLETION_TOKENS)
 
 
 class CompletionRequest(Sampled):

@@ -15,6 +15,8 @@ from seriatim.retrieval import embedders
 
 MIB = 1 << 20
 DEFAULT_PORT = 8765
+PASSAGE_TOKENS = 8192  # the most that a question may ask to be read; the model is given a context for them
+COMPLETION_TOKENS = 4096  # the most that a bare model writes at once
 _HOST = re.compile(r"[\w.-]+")
 
 
@@ -45,8 +47,6 @@ class Limits:
     requests_per_s: float = 300.0
     wrong_tokens_per_min: int = 20
     question_characters: int = 20_000
-    passage_tokens: int = 8192
-    completion_tokens: int = 4096
     libraries: int = 1000
 
 
@@ -55,7 +55,7 @@ OpenModel = Callable[[str, Progress], Generator]
 
 
 def _opened(model: str, progress: Progress) -> Generator:
-    return open_generator(model, progress=progress)
+    return open_generator(model, passage_tokens=PASSAGE_TOKENS, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)
