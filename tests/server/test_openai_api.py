@@ -9,6 +9,7 @@ import numpy as np
 import openai
 import pytest
 
+from seriatim.server.reference import operations
 from tests.server.conftest import QUESTION, Served, serving
 from tests.server.talking import ANSWER, Talking
 
@@ -196,6 +197,29 @@ def test_what_cannot_be_done_is_refused(server: Served, asked: dict[str, Any]) -
     answer = server.http.post("/v1/chat/completions", json=body)
     assert answer.status_code == 422
     assert "leave" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_a_stream_of_null_is_none(server: Served, path: str) -> None:
+    body = {"model": "talking", "messages": [{"role": "user", "content": "hello"}], "prompt": "hello", "stream": None}
+    answer = server.http.post(path, json=body)
+    assert answer.status_code == 200
+    assert answer.json()["choices"][0]["finish_reason"] == "stop"
+
+
+def test_values_are_described_as_they_are_sent(server: Served) -> None:
+    found = {each.path: dict(field[:2] for field in each.fields) for each in operations(create_schema(server))}
+    fields = found["/v1/completions"]
+    assert [fields[name] for name in ("n", "echo", "logprobs", "suffix")] == [
+        "1 or null", "false or null", "0 or null", '"" or null',
+    ]  # fmt: skip
+    sent = {"model": "talking", "prompt": "hello", "n": 1, "echo": False, "logprobs": 0, "suffix": ""}
+    assert server.http.post("/v1/completions", json=sent).status_code == 200
+
+
+def create_schema(server: Served) -> dict[str, Any]:
+    schema: dict[str, Any] = server.http.get("/openapi.json").json()
+    return schema
 
 
 def test_an_empty_list_of_inputs_is_told_as_such(server: Served) -> None:

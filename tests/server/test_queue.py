@@ -13,6 +13,7 @@ import pytest
 from seriatim.models import opening as choosing
 from seriatim.models.download import Progress
 from seriatim.models.generator import Message
+from seriatim.server import settings
 from seriatim.server.errors import Busy, Unavailable
 from seriatim.server.models import Cancellable, Models
 from seriatim.server.queue import ModelQueue, Place
@@ -345,6 +346,21 @@ def test_the_default_model_stays_whatever_memory_is_free(monkeypatch: pytest.Mon
     assert opened == [choosing.READER]
 
 
+def test_a_model_is_opened_with_room_for_all_that_may_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms: list[int] = []
+
+    def opened(model: str, *, passage_tokens: int, progress: Progress) -> Talking:
+        rooms.append(passage_tokens)
+        return Talking()
+
+    monkeypatch.setattr(settings, "open_generator", opened)
+    with serving(tmp_path / "home", open_model=settings.Settings(home=tmp_path).open_model) as served:
+        served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
+        most = served.http.get("/openapi.json").json()["components"]["schemas"]["Ask"]["properties"]["tokens"]["anyOf"]
+        assert served.ask(tokens=int(most[0]["maximum"]))[-1][0] == "answer"
+    assert rooms == [most[0]["maximum"]]
+
+
 def test_a_stop_does_not_wait_for_a_model_to_come(tmp_path: Path) -> None:
     def fetched(_: str | None, progress: Progress) -> Talking:
         for done in range(3000):
@@ -383,6 +399,20 @@ def test_a_model_that_cannot_be_opened_says_so_and_is_tried_again(tmp_path: Path
         served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
         assert served.ask()[-1][1]["message"] == "the model cannot be fetched: try again when online"
         assert served.ask()[-1][0] == "answer"
+
+
+def test_what_nobody_foresaw_of_a_model_at_the_start_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> Talking:
+        raise RuntimeError("boom")
+
+    with serving(tmp_path / "home", open_model=broken) as served:
+        while not caplog.records:
+            time.sleep(0.01)
+        assert served.http.get("/api/health").status_code == 200
+    assert "the model talking could not be opened" in caplog.text
+    assert "boom" in caplog.text
 
 
 def test_what_a_model_fails_with_is_an_event(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:

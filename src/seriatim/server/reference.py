@@ -1,6 +1,7 @@
 """The HTTP API's reference, from its OpenAPI description; at /docs as one page without script, style or anything
 fetched."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -98,7 +99,7 @@ def _kind(part: Mapping[str, Any]) -> str:
     if "anyOf" in part:
         return " or ".join(_kind(each) for each in part["anyOf"])
     if "enum" in part or "const" in part:
-        return " | ".join(f'"{each}"' for each in part.get("enum", [part.get("const")]))
+        return " | ".join(json.dumps(each) for each in part.get("enum", [part.get("const")]))
     if "$ref" in part:
         return str(part["$ref"]).rpartition("/")[2]
     if part.get("type") == "array":
