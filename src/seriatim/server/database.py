@@ -10,7 +10,7 @@ from seriatim.errors import LibraryError
 from seriatim.retrieval.connection import connect, explained, write_ahead
 
 FILE = "server.sqlite"
-_VERSION = 2
+_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -48,13 +48,9 @@ class Database:
             if version > _VERSION:
                 self._db.close()
                 raise LibraryError(f"{self._path} was made by a newer Seriatim; use that one")
-            self._db.execute("BEGIN IMMEDIATE")
-            if version == 1:  # attempts were not counted then
-                self._db.execute("ALTER TABLE jobs ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0")
             for statement in _SCHEMA.split(";\n"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
-            self._db.execute("COMMIT")
 
     def run(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows that a statement gives."""
