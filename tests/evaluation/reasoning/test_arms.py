@@ -123,6 +123,11 @@ def test_votes_are_counted_until_the_tokens_are_spent() -> None:
     assert {each.temperature for each in model.samplings} == {0.7}
 
 
+def test_the_first_chain_is_never_cut() -> None:
+    tried, spending, _ = made("self-consistency", "three and four Answer: 7", most=2)
+    assert (tried.answer, spending.truncated) == ("7", False)
+
+
 def test_without_any_vote_there_is_no_answer() -> None:
     assert made("self-consistency", "no", "no", most=2)[0].answer is None
 

@@ -136,13 +136,13 @@ def _reflection(task: ReasoningTask, problem: Problem, spending: Spending, most:
 
 
 def _voted(task: ReasoningTask, problem: Problem, spending: Spending, most: int) -> Attempt:
-    """Chains until `most` tokens are spent, the last one cut where they are, but one at least; the first of equals
-    wins. Raises `UsageError` for a reader that does not count its tokens."""
+    """Chains until `most` tokens are spent, the last one cut where they are; the first one is whole, for a piece of a
+    chain has no answer. The first of equals wins. Raises `UsageError` for a reader that does not count its tokens."""
     tries: list[Attempt] = []
     while not tries or spending.completion_tokens < most:
         before = spending.completion_tokens
         seed = spending.sampling.seed + len(tries)
-        left = max(1, min(task.tokens, most - before))
+        left = min(task.tokens, most - before) if tries else task.tokens
         tries.append(_chain(task, problem, spending, left, replace(SAMPLED, seed=seed)))
         if spending.completion_tokens == before and tries[-1].text.strip():
             raise UsageError(
