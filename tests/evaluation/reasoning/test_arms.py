@@ -70,45 +70,49 @@ def test_without_a_closed_output_there_is_no_answer(text: str, answer: str | Non
 
 
 def test_phases_set_the_tags() -> None:
-    tried, spending, model = made("phased", "3 + 4 = 7", "7")
+    tried, spending, model = made("phased", "Add them.", " 3 + 4 = 7", "7")
     assert (tried.answer, tried.first) == ("7", "7")
-    assert model.prefixes == ["<thinking>\n", "<thinking>\n3 + 4 = 7\n</thinking>\n<output>\n"]
-    assert spending.generations == 2
-    cut, spending, _ = made("phased", "3 + 4 = 7", "7 " * 200)
+    planned = "<thinking>\n<plan>\nAdd them.\n</plan>\nStep by step:"
+    assert model.prefixes == ["<thinking>\n<plan>\n", planned, f"{planned} 3 + 4 = 7\n</thinking>\n<output>\n"]
+    assert spending.generations == 3
+    cut, spending, _ = made("phased", "Add them.", " 3 + 4 = 7", "7 " * 200)
     assert (cut.answer, spending.truncated) == (None, True)
-    assert made("phased", "3 + 4 = 7", "")[0].answer is None
+    assert made("phased", "Add them.", " 3 + 4 = 7", "")[0].answer is None
 
 
 def test_the_check_is_reflected_on_where_the_mistake_is() -> None:
     tried, spending, model = made(
-        "verified", "First 3 + 4 = 8. So 8.", "8", "I added wrongly.", "So 7.", "7"
+        "verified", "Add 9 + 9 = 1.", " 3 + 4 = 8. So 8.", "8", "I added wrongly.", "So 7.", "7"
     )  # fmt: skip
     assert (tried.first, tried.answer) == ("8", "7")
     assert tried.reflections == ("3 + 4 = 8 is a mistake: it is 7.\nI added wrongly.",)
-    assert model.prefixes[2] == ("<thinking>\nFirst 3 + 4 = 8\n<reflection>\n3 + 4 = 8 is a mistake: it is 7.\n")
-    assert model.prefixes[3].endswith("it is 7.\nI added wrongly.\n</reflection>\n")
-    assert "So 8" not in model.prefixes[3]
-    assert spending.generations == 5
+    assert model.prefixes[3] == (
+        "<thinking>\n<plan>\nAdd 9 + 9 = 1.\n</plan>\nStep by step: 3 + 4 = 8\n<reflection>\n"
+        "3 + 4 = 8 is a mistake: it is 7.\n"
+    )
+    assert model.prefixes[4].endswith("it is 7.\nI added wrongly.\n</reflection>\n")
+    assert "So 8" not in model.prefixes[4]
+    assert spending.generations == 6
 
 
 def test_verified_begins_as_phased_does() -> None:
-    phased, verified = made("phased", "3 + 4 = 7", "7"), made("verified", "3 + 4 = 7", "7")
+    phased, verified = (made(arm, "Add.", " 3 + 4 = 7", "7") for arm in ("phased", "verified"))
     assert phased[2].prefixes == verified[2].prefixes
     assert phased[0] == verified[0]
 
 
 def test_a_mistake_is_reflected_on_once_and_rounds_are_two() -> None:
-    wrong = ("1 + 1 = 3", "x", "Hm.", "2 + 2 = 5", "x", "Hm.", "3 + 3 = 7", "x")
+    wrong = ("Add.", " 1 + 1 = 3", "x", "Hm.", "2 + 2 = 5", "x", "Hm.", "3 + 3 = 7", "x")
     tried, spending, model = made("verified", *wrong)
     assert model.texts == []
-    assert spending.generations == 8
+    assert spending.generations == 9
     assert len(tried.reflections) == 2
     assert model.prefixes[-1].count("is a mistake") == 2
 
 
 def test_correction_stays_within_the_budget() -> None:
     long = "1 + 1 = 3 " * 100
-    _, spending, _ = made("verified", long, "7", long, long, "7", long, long, "7", most=160)
+    _, spending, _ = made("verified", "Add.", long, "7", long, long, "7", long, long, "7", most=160)
     assert 160 < spending.completion_tokens <= 320
 
 
@@ -151,7 +155,7 @@ def test_votes_need_a_reader_that_counts_its_tokens() -> None:
 def test_a_failed_example_is_reflected_on() -> None:
     [problem] = humaneval.TASK.problems(HUMANEVAL)
     wrong, right = (f"```python\ndef double(n):\n    return {code}\n```" for code in ("n + 1", "2 * n"))
-    model = Scripted("Add.", wrong, "It must multiply.", "Multiply.", right)
+    model = Scripted("A plan.", "Add.", wrong, "It must multiply.", "Multiply.", right)
     tried = attempt("verified", humaneval.TASK, problem, Spending(reader(model)), 1024)
     assert humaneval.judge(tried.first or "", problem).score == 0
     assert humaneval.judge(tried.answer or "", problem).score == 1

@@ -89,7 +89,7 @@ def test_a_failure_ends_the_asking_of_several_together(tmp_path: Path, problems:
 
 
 def test_verified_does_not_ask_again_what_phased_has_asked(tmp_path: Path, problems: Problems) -> None:
-    phased = Scripted("3 + 4 = 8", "8", "It is", "1234", "2 - 5 = -3", "-3")
+    phased = Scripted("Add.", " 3 + 4 = 8", "8", "Add.", "It is", "1234", "Take away.", " 2 - 5 = -3", "-3")
     run(Plan(gsm8k.TASK, "phased"), problems, reader(phased), tmp_path / "phased")
     checking = Scripted("I see.", "So 7", "7")
     made = run(Plan(gsm8k.TASK, "verified"), problems, reader(checking), tmp_path / "verified")
@@ -131,7 +131,7 @@ def test_a_matched_budget_of_nothing(tmp_path: Path, problems: Problems, spent: 
     silent = [row | {"completion_tokens": spent} for row in made.rows]
     write_rows(tmp_path / "cot" / records.ROWS, [silent[0], *made.rows[1:]])
     voted = run(voting, problems, reader(Scripted("Answer: 7", "Answer: 1 2 3", "no mark here")), tmp_path / "votes")
-    assert [(row["generations"], row["truncated"]) for row in voted.rows] == [(1, True), (1, True), (1, False)]
+    assert [(row["generations"], row["truncated"]) for row in voted.rows] == [(1, False)] * 3
     write_rows(tmp_path / "cot" / records.ROWS, silent)
     with pytest.raises(UsageError, match="did not say how many tokens it wrote"):
         run(voting, problems, reader(Scripted()), tmp_path / "other")

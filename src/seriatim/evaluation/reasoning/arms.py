@@ -17,7 +17,7 @@ from seriatim.evaluation.reasoning.problems import Problem, ReasoningTask, Way
 from seriatim.models.generator import Message
 from seriatim.reflection.parser import ReflectionParser, escape_tags
 from seriatim.reflection.prompts import PROTOCOL
-from seriatim.reflection.tags import OPENING, TO_OUTPUT
+from seriatim.reflection.tags import OPENING, PLAN, TO_OUTPUT
 from seriatim.sampling import GREEDY, Sampling
 
 Arm = Literal["plain", "cot", "reflection", "phased", "verified", "self-consistency", "letters"]
@@ -37,6 +37,7 @@ ABOUT: dict[Arm, str] = {
 # What readers are told; a run records it, so a change of words is a change of version.
 PROMPT_VERSION = 1
 SYSTEM = "You are a helpful assistant"
+_SOLVING = "Step by step:"
 _ENDS = ("</thinking>", "<output>")
 
 ROUNDS = 2
@@ -161,13 +162,20 @@ def _voted(task: ReasoningTask, problem: Problem, spending: Spending, most: int)
 
 
 def _phased(task: ReasoningTask, problem: Problem, spending: Spending, most: int, *, rounds: int) -> Attempt:
-    """Thinking, output, for `most` tokens; then, as long as the check finds a fault and of as many again some are left,
-    what it found as a reflection right behind the step at fault, the thinking taken up from there, and a new output."""
+    """Plan, thinking, output, for `most` tokens; then, as long as the check finds a fault and of as many again some are
+    left, what it found as a reflection right behind the step at fault, the thinking taken up from there, and a new
+    output."""
     asked = messages(task, problem, "in output")
     reserve = min(task.output_tokens, most // 2)
-    thinking, _ = spending.say(asked, most - reserve, prefix=OPENING, stop=_ENDS)
+    # A small model that has made its plan takes it for the whole of its thinking, and answers without having solved.
+    opening = OPENING + PLAN[0]
+    plan, _ = spending.say(asked, (most - reserve) // 4, prefix=opening, stop=("</plan>", *_ENDS))
+    planned = f"{PLAN[0]}{plan.strip()}{PLAN[1]}{_SOLVING}"
+    left = max(1, most - spending.completion_tokens - reserve)
+    said, _ = spending.say(asked, left, prefix=OPENING + planned, stop=_ENDS)
+    thinking = planned + said
     made = _output(asked, spending, thinking, reserve)
-    first, checked = made.answer, 0  # what the check has seen once, mistakes included, stays in the text
+    first, checked = made.answer, len(planned)  # what the check has seen once, mistakes included, stays in the text
     for _ in range(rounds):
         fault = task.check(thinking[checked:], made.answer or "", problem) if task.check else None
         left = 2 * most - spending.completion_tokens - reserve
