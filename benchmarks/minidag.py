@@ -204,7 +204,9 @@ def _plots(found: list[dict[str, Any]], arms: list[str], results: Path) -> None:
     with pyplot.rc_context({"svg.hashsalt": "seriatim", "svg.fonttype": "none", "font.size": 9}):
         figure, axes = pyplot.subplots(figsize=(5.6, 3.6), layout="constrained")
         for arm, marker in zip(arms, "os^DvPX*", strict=False):
-            own = [row["curve"] for row in found if row["arm"] == arm]
+            own = [row["curve"] for row in found if row["arm"] == arm and row["curve"]]
+            if not own:  # it goes on from another arm's end
+                continue
             tokens = [np.mean([curve[n]["tokens"] for curve in own]) / 1e6 for n in range(len(own[0]))]
             means = [np.mean([curve[n]["beyond_accuracy"] for curve in own]) for n in range(len(own[0]))]
             axes.plot(tokens, means, marker=marker, label=arm)

@@ -98,3 +98,10 @@ def server(tmp_path: Path, model: Talking) -> Iterator[Served]:
     with serving(tmp_path / "home", model) as served:
         served.upload(("voyage.md", VOYAGE.encode()), ("orchard.txt", ORCHARD.encode()))
         yield served
+
+
+@pytest.fixture
+def is_well_afterwards(server: Served) -> Iterator[None]:
+    """Whatever was sent, the server answers the next request as if nothing had been."""
+    yield
+    assert server.http.get("/api/health").status_code == 200

@@ -16,6 +16,8 @@ from tests.retrieval.conftest import VOYAGE
 from tests.server.conftest import Served, serving
 from tests.server.raw import HEAD, raw, status
 
+pytestmark = pytest.mark.usefixtures("is_well_afterwards")
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -24,13 +26,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     ) as served:
         served.upload(("voyage.md", VOYAGE.encode()))
         yield served
-
-
-@pytest.fixture(autouse=True)
-def is_well_afterwards(server: Served) -> Iterator[None]:
-    """Whatever was sent, the server answers the next request as if nothing had been."""
-    yield
-    assert server.http.get("/api/health").status_code == 200
 
 
 def test_too_many_requests_are_refused(tmp_path: Path) -> None:
@@ -202,32 +197,34 @@ def test_a_body_that_trickles_is_cut_off(server: Served) -> None:
     assert time.monotonic() - began < 4
 
 
-def test_an_answer_that_nobody_reads_is_cut_off(server: Served) -> None:
+@contextlib.contextmanager
+def much_asked(server: Served, times: int) -> Iterator[tuple[socket.socket, int]]:
+    """A connection that asked for a long answer so many times, and how many bytes are to come, of which it has room
+    for few."""
     parts = urlsplit(server.address)
-    asked, size = 400, len(server.http.get("/openapi.json").content)
+    size = len(server.http.get("/openapi.json").content)
     with socket.socket() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.connect((parts.hostname, parts.port))
         line.settimeout(10)
-        line.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * asked)
+        line.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * times)
+        yield line, times * size
+
+
+def test_an_answer_that_nobody_reads_is_cut_off(server: Served) -> None:
+    with much_asked(server, 400) as (line, size):
         time.sleep(2.5)
         received = 0
         with contextlib.suppress(ConnectionResetError):
             while piece := line.recv(1 << 20):
                 received += len(piece)
-    assert received < asked * size
+    assert received < size
 
 
 def test_an_answer_that_is_read_slowly_comes_whole(server: Served) -> None:
-    parts = urlsplit(server.address)
-    asked, size = 40, len(server.http.get("/openapi.json").content)
-    with socket.socket() as line:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.connect((parts.hostname, parts.port))
-        line.settimeout(10)
-        line.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * asked)
+    with much_asked(server, 40) as (line, size):
         received, began = 0, time.monotonic()
-        while received < asked * size:
+        while received < size:
             piece = line.recv(1 << 16)
             assert piece
             received += len(piece)

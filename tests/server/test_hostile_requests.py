@@ -9,19 +9,14 @@ from tests.retrieval.conftest import VOYAGE
 from tests.server.conftest import QUESTION, Served, serving
 from tests.server.raw import raw, status
 
+pytestmark = pytest.mark.usefixtures("is_well_afterwards")
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("home")) as served:
         served.upload(("voyage.md", VOYAGE.encode()))
         yield served
-
-
-@pytest.fixture(autouse=True)
-def is_well_afterwards(server: Served) -> Iterator[None]:
-    """Whatever was sent, the server answers the next request as if nothing had been."""
-    yield
-    assert server.http.get("/api/health").status_code == 200
 
 
 @pytest.mark.parametrize(
