@@ -130,7 +130,7 @@ def _minidag(settings: "MiniDagConfig", config: Path, run: Path, steps: int | No
 
     with remembered(run, "reflect", config, problems=problems), progress_bar("Training") as update:
         trained = train(settings, run, steps=steps, progress=update)
-    found = report(trained.checkpoint, settings.minidag.modulus, problems)
+    found = report(trained.checkpoint, settings.minidag, problems)
     if json:
         print_json({"checkpoint": str(trained.checkpoint), "step": trained.step, "loss": trained.loss, **asdict(found)})
         return

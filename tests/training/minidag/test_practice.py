@@ -3,15 +3,17 @@
 import random
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seriatim.training.data.batches import IGNORED
+from seriatim.training.data.batches import IGNORED, Batch
 from seriatim.training.minidag.config import MiniDagSettings
-from seriatim.training.minidag.practice import drills, lines, practice, repeats
+from seriatim.training.minidag.data import ArmData
+from seriatim.training.minidag.practice import drills, mistaken, practice, repeats
 from seriatim.training.minidag.task import result
-from seriatim.training.minidag.vocabulary import REFLECTION, tokenizer
+from seriatim.training.minidag.vocabulary import REFLECTION, TOKENS, tokenizer
 
 SYMBOLS = tokenizer()
 
@@ -62,11 +64,23 @@ def parts(text: str) -> list[tuple[str, str | None]]:
     return [(line, right or None) for line, right in found][:-1]
 
 
-def test_a_wrong_result_is_put_right_by_a_reflection() -> None:
-    ids, labels = drills(random.Random(1), 1024, 19, SYMBOLS, 0.5)
+def steps_behind_the_plan(row: list[int], labels: list[int]) -> tuple[list[tuple[str, str | None]], str]:
+    """The steps, each with what its reflection holds, and what of them is learned."""
+    begun = row.index(TOKENS.index("</plan>")) + 2
+    head = SYMBOLS.decode(row[:begun])
+    assert re.fullmatch(r"<\|user\|>\n(.+\n)+\?[a-z]\n<\|assistant\|>\n<thinking>\n<plan>\n(.+\n)+</plan>\n", head)
+    assert set(labels[: begun - 1]) == {IGNORED}
+    return parts(SYMBOLS.decode(row[begun:])), learned(row[begun:], labels[begun:])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_wrong_result_is_put_right_by_a_reflection_behind_a_problems_plan(seed: int) -> None:
+    settings = MiniDagSettings(modulus=19, practice_mistakes=0.5, batch_tokens=1024)
+    ids, labels = mistaken(random.Random(seed), settings, SYMBOLS)
+    assert 512 < ids.size <= 1024
     seen = set()
     for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
-        steps = parts(SYMBOLS.decode(row))
+        steps, said = steps_behind_the_plan(row, wanted)
         for line, right in steps:
             sides = [each[-1] for each in re.split("[-+*]", line[2:-3])]
             value = result(sides[0], re.findall("[-+*]", line)[0], sides[1], 19)
@@ -75,40 +89,30 @@ def test_a_wrong_result_is_put_right_by_a_reflection() -> None:
             seen.add(right is None)
         names = [line[0] for line, _ in steps]
         assert all(ord(after) - ord(before) in (1, -25) for before, after in pairwise(names))
-        said = learned(row, wanted)
         assert said.count("<reflection>") >= sum(right is not None for _, right in steps)
-        for line, right in steps:
-            if right is not None:
-                at = SYMBOLS.decode(row).index(f"{line}\n<reflection>")
-                assert said[at + len(line) - 2 : at + len(line) - 1] in ("·", "")
     assert seen == {True, False}
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_mistake_in_a_line_that_comes_again_is_put_right(seed: int) -> None:
-    ids, labels = lines(random.Random(seed), 1024, 0.3)
-    assert 512 < ids.size <= 1024
-    for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
-        said = parts(SYMBOLS.decode(row))
-        once = list(dict.fromkeys(line if right is None else right for line, right in said))
-        meant = [line if right is None else right for line, right in said]
-        assert meant == [once[place % len(once)] for place in range(len(meant))]
-        for line, right in said:
-            assert right is None or sum(a != b for a, b in zip(line, right, strict=True)) == 1
-        learned(row, wanted)
-        first = sum(len(line) + 1 for line in once)
-        assert set(wanted[: first - 1]) == {IGNORED}
-        opened = [place for place, id in enumerate(row) if id == REFLECTION and place > first]
-        assert all(wanted[place - 1] == REFLECTION for place in opened)
+def opens_reflections(batch: Batch) -> bool:
+    return bool((batch.labels_BT == REFLECTION).any())
 
 
-def test_mistakes_come_in_addition_to_the_rest_of_practice() -> None:
-    plain, mistaken = (
-        [practice(step, MiniDagSettings(practice_mistakes=share), 0, SYMBOLS) for step in range(8)]
-        for share in (0.0, 0.2)
+def test_mistakes_come_in_the_second_half_of_practice() -> None:
+    plain, mistakes = (
+        [practice(step, MiniDagSettings(practice_steps=16, practice_mistakes=share), 0, SYMBOLS) for step in range(16)]
+        for share in (0.0, 0.5)
     )
-    for step in (0, 2, 4, 6):
-        assert (plain[step].ids_BT == mistaken[step].ids_BT).all()
-    for step in (1, 3, 5, 7):
-        assert (mistaken[step].labels_BT == REFLECTION).any()
-    assert not any((batch.labels_BT == REFLECTION).any() for batch in (plain[3], plain[7]))
+    for step in (*range(8), 8, 10, 12, 14):
+        assert (plain[step].ids_BT == mistakes[step].ids_BT).all()
+    assert [opens_reflections(batch) for batch in mistakes] == [False] * 8 + [False, True] * 4
+    assert not any(map(opens_reflections, plain))
+
+
+def test_what_was_practised_is_rehearsed_beside_the_task() -> None:
+    once = MiniDagSettings(practice_steps=4, practice_mistakes=0.5, batch_tokens=1024)
+    rehearsing = MiniDagSettings(practice_steps=4, practice_mistakes=0.5, batch_tokens=1024, rehearsal=3)
+    alone, beside = (ArmData(each, 0, Path(), SYMBOLS) for each in (once, rehearsing))
+    given = [beside.batch(step) for step in range(4, 16)]
+    assert [opens_reflections(batch) for batch in given] == [False, False, True] * 4
+    task = [batch for batch in given if not opens_reflections(batch)]
+    assert all((batch.ids_BT == alone.batch(step).ids_BT).all() for step, batch in enumerate(task, 4))

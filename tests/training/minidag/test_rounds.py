@@ -7,8 +7,9 @@ import torch
 from seriatim.training.metrics import read_metrics
 from seriatim.training.minidag import evaluate, rounds
 from seriatim.training.minidag.config import read_config
-from seriatim.training.minidag.data import padded
-from seriatim.training.minidag.evaluate import Outcome, begun
+from seriatim.training.minidag.evaluate import Outcome
+from seriatim.training.minidag.padding import padded
+from seriatim.training.minidag.prompts import begun
 from seriatim.training.minidag.task import Problem, check
 from seriatim.training.minidag.train import arm_data, train
 from seriatim.training.minidag.vocabulary import tokenizer

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriatim.training.minidag.arms import ARMS, example, mistake
+from seriatim.training.minidag.arms import ARMS, MISTAKES, example, mistake
 from seriatim.training.minidag.task import (
     VALUES,
     Definition,
@@ -77,6 +77,15 @@ def test_a_mistake_is_never_a_right_step(seed: int, operations: int) -> None:
     assert kind in ("out_of_order", "other_definition", "other_value", "arithmetic")
     known = {name: problem.values[name] for name in problem.order[:place]}
     assert not check_step(problem, wrong, known)
+
+
+@given(SEEDS, st.integers(1, 12), st.sets(st.sampled_from(MISTAKES), min_size=1))
+def test_mistakes_are_of_the_kinds_that_are_asked_for(seed: int, operations: int, kinds: set[str]) -> None:
+    problem, rng = problem_of(seed, operations), random.Random(seed)
+    for place, name in enumerate(problem.order):
+        made = mistake(problem, problem.order[:place], name, rng, sorted(kinds))
+        assert made is None or made[0] in kinds
+        assert made is not None or "arithmetic" not in kinds
 
 
 @given(SEEDS, st.integers(1, 12), st.sampled_from([arm for arm in ARMS if arm != "F"]))

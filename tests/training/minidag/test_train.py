@@ -19,7 +19,6 @@ from seriatim.training.minidag.data import ArmData
 from seriatim.training.minidag.decoding import Written, decode
 from seriatim.training.minidag.evaluate import (
     REFLECTION,
-    begun,
     held_out,
     probe,
     reflection_chances,
@@ -29,6 +28,7 @@ from seriatim.training.minidag.evaluate import (
     verifier_guided,
     without_reflections,
 )
+from seriatim.training.minidag.prompts import begun
 from seriatim.training.minidag.train import arm_data, train
 from seriatim.training.minidag.vocabulary import TOKENS, tokenizer
 

@@ -26,18 +26,24 @@ ARMS: tuple[Arm, ...] = get_args(Arm)
 RATE: dict[str, float] = {"A": 0.0, "B": 0.2, "B'": 0.5, "C": 0.5, "D": 0.5, "E": 0.5, "F": 0.5, "G": 0.5}
 """The probability with which a step (G: a problem) has a retry."""
 
+MISTAKES = ("out_of_order", "other_definition", "other_value", "arithmetic")
+"""The kinds of mistakes; what each is stands at the function of that name."""
+
 Wrong = Callable[[Problem, Sequence[str], str, random.Random], str | None]
 
 
-def example(problem: Problem, arm: Arm, rng: random.Random, rate: float | None = None) -> Example:
-    """A right response to `problem` as `arm` writes it; its retries come at `rate`, by default the arm's own."""
+def example(
+    problem: Problem, arm: Arm, rng: random.Random, rate: float | None = None, kinds: Sequence[str] = MISTAKES
+) -> Example:
+    """A right response to `problem` as `arm` writes it; its retries come at `rate`, by default the arm's own, and its
+    wrong steps are of these `kinds`."""
     rate = RATE[arm] if rate is None else rate
     if arm == "G":
         steps = _second_try(problem, rng) if rng.random() < rate else [Segment(each, "step") for each in problem.steps]
     else:
         steps = []
         for place, name in enumerate(problem.order):
-            steps += _step(problem, arm, place, name, rng) if rng.random() < rate else [right(problem, name)]
+            steps += _step(problem, arm, place, name, rng, kinds) if rng.random() < rate else [right(problem, name)]
     segments = (Segment(problem.plan, "plan"), *steps, Segment(problem.answer, "output"))
     return Example(problem.prompt, segments, source=f"minidag {arm}", verified="minidag")
 
@@ -47,7 +53,7 @@ def right(problem: Problem, name: str) -> Segment:
     return Segment(problem.step(name), "step")
 
 
-def _step(problem: Problem, arm: Arm, place: int, name: str, rng: random.Random) -> list[Segment]:
+def _step(problem: Problem, arm: Arm, place: int, name: str, rng: random.Random, kinds: Sequence[str]) -> list[Segment]:
     correct = problem.step(name)
     if arm == "E":
         return [Segment(correct, "step"), Segment(correct, "reflection")]
@@ -55,7 +61,7 @@ def _step(problem: Problem, arm: Arm, place: int, name: str, rng: random.Random)
     if arm == "D":
         wrong = future(problem, before, rng)
     else:
-        _, wrong = mistake(problem, before, name, rng) or ("", None)
+        _, wrong = mistake(problem, before, name, rng, kinds) or ("", None)
     if wrong is None:
         return [Segment(correct, "step")]
     return [Segment(wrong, "error", train=arm != "C"), Segment(correct, "reflection")]
@@ -82,14 +88,15 @@ def replace_values(problem: Problem, values: dict[str, str]) -> Problem:
     return held
 
 
-def mistake(problem: Problem, before: Sequence[str], name: str, rng: random.Random) -> tuple[str, str] | None:
-    """A wrong step where that for `name` should stand, after the steps for `before`: its kind, which is drawn, and the
-    step."""
-    kinds: list[Wrong] = [out_of_order, other_definition, other_value, arithmetic]
+def mistake(
+    problem: Problem, before: Sequence[str], name: str, rng: random.Random, kinds: Sequence[str] = MISTAKES
+) -> tuple[str, str] | None:
+    """A wrong step where that for `name` should stand, after the steps for `before`: its kind, which is drawn from
+    `kinds`, and the step. None where there is none of these kinds."""
     for kind in rng.sample(kinds, len(kinds)):
-        wrong = kind(problem, before, name, rng)
+        wrong = _MAKE[kind](problem, before, name, rng)
         if wrong is not None:
-            return kind.__name__, wrong
+            return kind, wrong
     return None
 
 
@@ -152,3 +159,6 @@ def future(problem: Problem, before: Sequence[str], rng: random.Random) -> str |
     """A right step whose turn has not come: an operand of it is still to be computed."""
     later = [each for each in problem.order[len(before) + 1 :] if not set(problem.of[each].operands) <= set(before)]
     return problem.step(rng.choice(later)) if later else None
+
+
+_MAKE: dict[str, Wrong] = {each.__name__: each for each in (out_of_order, other_definition, other_value, arithmetic)}

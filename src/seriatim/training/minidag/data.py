@@ -4,17 +4,14 @@ Shapes: B sequences, T tokens.
 """
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from seriatim.olmoe.tokenizer import Tokenizer
-from seriatim.training.data.batches import IGNORED, Batch
+from seriatim.training.data.batches import Batch
 from seriatim.training.minidag.arms import example
 from seriatim.training.minidag.config import MiniDagSettings
+from seriatim.training.minidag.padding import buckets, padded
 from seriatim.training.minidag.practice import practice
 from seriatim.training.minidag.task import problems
 from seriatim.training.minidag.vocabulary import TOKENS
@@ -44,11 +41,13 @@ class ArmData:
         return self.settings.context
 
     def batch(self, step: int) -> Batch:
-        """The batch of `step`: practice first, then problems."""
+        """The batch of `step`: practice first, then problems, between which practice is rehearsed."""
         task = self.settings
-        if step < task.practice_steps:
+        behind = step - task.practice_steps
+        rehearsed = behind // task.rehearsal if task.rehearsal else 0
+        if behind < 0 or (task.rehearsal and (behind + 1) % task.rehearsal == 0):
             return practice(step, task, self.seed, self.symbols)
-        block, place = divmod(step - task.practice_steps, BLOCK)
+        block, place = divmod(behind - rehearsed, BLOCK)
         if block not in self._cached:
             self._cached.clear()
             self._cached[block] = self._block(block)
@@ -64,29 +63,9 @@ class ArmData:
         batches: list[list[Encoded]] = []
         encoded: list[Encoded] = []
         while len(batches) < BLOCK:
-            made = (encode(example(next(stream), task.arm, rng, rate), self.symbols) for _ in range(4 * BLOCK))
+            examples = (example(next(stream), task.arm, rng, rate, task.mistakes) for _ in range(4 * BLOCK))
+            made = (encode(each, self.symbols) for each in examples)
             encoded += [each for each in made if len(each.ids) <= task.context]
             batches = buckets(encoded, task.batch_tokens)
         rng.shuffle(batches)
         return [padded(each) for each in batches[:BLOCK]]
-
-
-def buckets(encoded: Sequence[Encoded], most: int) -> list[list[Encoded]]:
-    """Examples of like length together, as many as give at most `most` tokens with their padding."""
-    batches: list[list[Encoded]] = [[]]
-    for each in sorted(encoded, key=lambda each: len(each.ids)):
-        if (len(batches[-1]) + 1) * len(each.ids) > most:
-            batches.append([])
-        batches[-1].append(each)
-    return batches
-
-
-def padded(examples: Sequence[Encoded], pad_id: int = 1) -> Batch:
-    """Examples as a batch, filled up on the right with `pad_id`, which nothing is learned from."""
-    longest = max(len(each.ids) for each in examples) - 1
-    ids_BT: NDArray[np.int64] = np.full((len(examples), longest), pad_id, dtype=np.int64)
-    labels_BT = np.full_like(ids_BT, IGNORED)
-    for row, each in enumerate(examples):
-        ids_BT[row, : len(each.ids) - 1] = each.ids[:-1]
-        labels_BT[row, : len(each.ids) - 1] = each.labels[1:]
-    return Batch(ids_BT, labels_BT)

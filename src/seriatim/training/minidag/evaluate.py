@@ -19,13 +19,14 @@ from seriatim.errors import ModelError
 from seriatim.olmoe.loading import load
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.tokenizer import Tokenizer
-from seriatim.training.minidag.arms import mistake
-from seriatim.training.minidag.data import buckets, padded
+from seriatim.training.minidag.arms import MISTAKES, mistake
 from seriatim.training.minidag.decoding import CHUNK, decode
+from seriatim.training.minidag.padding import buckets, padded
+from seriatim.training.minidag.prompts import asked, begun
 from seriatim.training.minidag.task import Check, Problem, check, problems
 from seriatim.training.minidag.vocabulary import REFLECTION
 from seriatim.training.reflection.segments import Example, encode
-from seriatim.training.reflection.template import Segment, conversation
+from seriatim.training.reflection.template import Segment
 
 IN_DISTRIBUTION, BEYOND = (6, 7, 8), (9, 10, 11, 12)
 MOST = 400
@@ -68,11 +69,6 @@ def held_out(operations: Sequence[int], count: int, *, modulus: int = 10, seed: 
     rng = random.Random(f"test {seed} {tuple(operations)} {modulus}")
     found = problems(rng, operations, "test", modulus=modulus, definitions=max(operations) + 3)
     return list(islice(found, count))
-
-
-def asked(problem: Problem, tokenizer: Tokenizer, prefix: str = "") -> list[int]:
-    """The ids of a problem as it is asked, and of the response's beginning."""
-    return tokenizer.chat(conversation(problem.prompt), prefix)
 
 
 def solve(
@@ -123,13 +119,16 @@ def changes(banned: Sequence[Outcome], allowed: Sequence[Outcome]) -> dict[str, 
     }
 
 
-def probe(model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], *, seed: int = 0) -> Probe:
-    """Put a wrong step at a place that the seed draws, behind right ones, and see what the model does next."""
+def probe(
+    model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], kinds: Sequence[str] = MISTAKES, *, seed: int = 0
+) -> Probe:
+    """Put a wrong step of one of the `kinds` at a place that the seed draws, behind right ones, and see what the model
+    does next."""
     rng = random.Random(f"probe {seed}")
-    wrong, right, kept, kinds = [], [], [], []
+    wrong, right, kept, made_of = [], [], [], []
     for problem in tests:
         place = rng.randrange(len(problem.order))
-        made = mistake(problem, problem.order[:place], problem.order[place], rng)
+        made = mistake(problem, problem.order[:place], problem.order[place], rng, kinds)
         if made is None:
             continue
         kind, line = made
@@ -137,22 +136,17 @@ def probe(model: Olmoe, tokenizer: Tokenizer, tests: Sequence[Problem], *, seed:
         wrong.append(begun(problem, [*before, line]))
         right.append(begun(problem, [*before, problem.steps[place]]))
         kept.append(problem)
-        kinds.append(kind)
+        made_of.append(kind)
     after_wrong, after_right = (
         reflection_chances(model, [asked(problem, tokenizer, each) for problem, each in zip(kept, given, strict=True)])
         for given in (wrong, right)
     )
     by_kind = {
-        kind: fmean(chance for chance, each in zip(after_wrong, kinds, strict=True) if each == kind)
-        for kind in sorted(set(kinds))
+        kind: fmean(chance for chance, each in zip(after_wrong, made_of, strict=True) if each == kind)
+        for kind in sorted(set(made_of))
     }
     recovered = solve(model, tokenizer, kept, prefixes=wrong)
     return Probe(fmean(after_wrong), fmean(after_right), accuracy(recovered), by_kind)
-
-
-def begun(problem: Problem, steps: Sequence[str]) -> str:
-    """A response with the right plan, up to the end of these lines."""
-    return f"<thinking>\n<plan>\n{problem.plan}\n</plan>\n" + "".join(f"{line}\n" for line in steps)
 
 
 @torch.inference_mode()

@@ -12,27 +12,29 @@ from numpy.typing import NDArray
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training.data.batches import IGNORED, Batch
 from seriatim.training.minidag.config import MiniDagSettings
-from seriatim.training.minidag.task import OPERATORS, VALUES, VARIABLES, Definition, step
+from seriatim.training.minidag.padding import padded
+from seriatim.training.minidag.prompts import asked, begun
+from seriatim.training.minidag.task import OPERATORS, VALUES, VARIABLES, Definition, problems, step
 from seriatim.training.minidag.vocabulary import LINE_BREAK, REFLECTION, TOKENS
+from seriatim.training.reflection.segments import Encoded
 
 _Row = tuple[list[int], list[int]]  # ids, and each again where it is learned
 _BREAK, _REFLECTED = TOKENS.index(LINE_BREAK), TOKENS.index("</reflection>")
-_LETTERS = [TOKENS.index(each) for each in (*VARIABLES, *VALUES, *OPERATORS, "=")]
 _SHORTEST, _LONGEST, _FILLED, _APART = 4, 24, 64, 340
-_DRILL = 128  # tokens of a row
+_DRILL = 128  # tokens of a row, behind what it begins with
+_REPAIR = 40  # more than a wrong step and its reflection take
 _TURNS = 4
 
 
 def practice(number: int, settings: MiniDagSettings, seed: int, symbols: Tokenizer) -> Batch:
-    """The batch of step `number`: one in four is arithmetic, one in four lines with mistakes where any are to be made,
-    the rest look-up."""
-    turn = number % _TURNS
-    if turn == 3:
-        rng = random.Random(f"{seed} drill {number}")
-        return drills(rng, settings.batch_tokens, settings.modulus, symbols, settings.practice_mistakes)
-    if turn == 1 and settings.practice_mistakes:
-        rng = random.Random(f"{seed} lines {number}")
-        return lines(rng, settings.batch_tokens, settings.practice_mistakes)
+    """The batch of step `number`: one in four is arithmetic, the rest look-up; where mistakes are to be made, in the
+    second half one in two is steps with mistakes. A step behind practice rehearses these, or arithmetic."""
+    rng = random.Random(f"{seed} drill {number}")
+    rehearsed = number >= settings.practice_steps
+    if settings.practice_mistakes and number >= settings.practice_steps // 2 and (rehearsed or number % 2):
+        return mistaken(rng, settings, symbols)
+    if rehearsed or number % _TURNS == _TURNS - 1:
+        return drills(rng, settings.batch_tokens, settings.modulus, symbols)
     return repeats(np.random.default_rng([seed, 1, number]), settings.batch_tokens)
 
 
@@ -57,63 +59,70 @@ def repeats(rng: np.random.Generator, tokens: int) -> Batch:
     return Batch(rows[:, :-1], labels)
 
 
-def lines(rng: random.Random, tokens: int, mistakes: float) -> Batch:
-    """Lines of random symbols that come again and again, learned from where they do. With probability `mistakes` one
-    has a wrong symbol, and a reflection behind it holds the right line: to open it takes seeing that what was just
-    written is not what was to come. Neither the mistake nor what its line has behind it is learned from."""
-    count, length = rng.randint(2, 5), rng.randint(3, 6)
-    width = max(3 * count * (length + 1), _FILLED)
-    return _batch([_lines(rng, count, length, width, mistakes) for _ in range(max(1, tokens // width))], width)
-
-
-def _lines(rng: random.Random, count: int, length: int, width: int, mistakes: float) -> _Row:
-    letters = rng.sample(_LETTERS, len(_LETTERS))
-    once = [letters[number * length : (number + 1) * length] for number in range(count)]
-    others = letters[count * length :]
-    row: _Row = ([], [])
-    for line in once:
-        _write(row, [*line, _BREAK], [False] * (length + 1))
-    while len(row[0]) <= width:
-        for line in once:
-            if rng.random() < mistakes:
-                place = rng.randrange(1, length)
-                wrong = [*line[:place], rng.choice(others), *line[place + 1 :]]
-                _write(row, wrong, [before < place for before in range(length)])
-                _put_right(row, line, [True] * length)
-            else:
-                _write(row, [*line, _BREAK], [True] * (length + 1))
-    return row
-
-
-def drills(rng: random.Random, tokens: int, modulus: int, symbols: Tokenizer, mistakes: float = 0.0) -> Batch:
+def drills(rng: random.Random, tokens: int, modulus: int, symbols: Tokenizer) -> Batch:
     """Steps of no problem, one behind the other, learned from at their results: arithmetic too comes late, or in some
-    runs never, where it has to be learned along with everything else. With probability `mistakes` a result is wrong,
-    and a reflection puts it right; then the steps go through the alphabet, so that what follows a right one is known
-    as well."""
-    rows: list[_Row] = []
+    runs never, where it has to be learned along with everything else."""
+    rows = []
     for _ in range(max(1, tokens // _DRILL)):
         row: _Row = ([], [])
-        place = rng.randrange(len(VARIABLES)) if mistakes else 0
         while len(row[0]) <= _DRILL:
-            place += 1
-            line = symbols.encode(_any_step(rng, modulus, VARIABLES[place % len(VARIABLES)] if mistakes else ""))
-            known = [bool(mistakes), *[False] * (len(line) - 2), True]
-            if mistakes and rng.random() < mistakes:
-                wrong = rng.choice([each for each in symbols.encode(VALUES[:modulus]) if each != line[-1]])
-                _write(row, [*line[:-1], wrong], [*known[:-1], False])
-                _put_right(row, line, known)
-            else:
-                _write(row, [*line, _BREAK], [*known, False])
+            line = symbols.encode(_any_step(rng, modulus))
+            _write(row, [*line, _BREAK], [*[False] * (len(line) - 1), True, False])
         rows.append(row)
-    return _batch(rows, _DRILL)
+    ids = np.array([row[0][:_DRILL] for row in rows])
+    labels = np.array([[*row[1][1:_DRILL], IGNORED] for row in rows])
+    return Batch(ids, labels)
+
+
+def mistaken(rng: random.Random, settings: MiniDagSettings, symbols: Tokenizer) -> Batch:
+    """Drills whose results are wrong with probability `practice_mistakes`; a reflection puts these right.
+
+    They stand behind the beginning of a response to a problem, which is not learned from: what is practised alone is
+    told from the task by what stands before it, and the task then learned without it. They go through the alphabet, so
+    that what follows a right step is known as well.
+    """
+    asked_for = problems(
+        rng, range(1, settings.operations + 1), "train", modulus=settings.modulus, definitions=settings.definitions
+    )
+    rows: list[Encoded] = []
+    longest = 0
+    for problem in asked_for:
+        beginning = asked(problem, symbols, begun(problem, []))
+        row: _Row = ([], [])
+        _write(row, beginning, [False] * len(beginning))
+        _mistaken_steps(row, rng, settings, symbols)
+        longest = max(longest, len(row[0]))
+        if rows and (len(rows) + 1) * longest > settings.batch_tokens:
+            break
+        rows.append(Encoded(tuple(row[0]), tuple(row[1]), (None,) * len(row[0])))
+    return padded(rows)
+
+
+def _mistaken_steps(row: _Row, rng: random.Random, settings: MiniDagSettings, symbols: Tokenizer) -> None:
+    end = min(len(row[0]) + _DRILL, settings.context - _REPAIR)
+    place = rng.randrange(len(VARIABLES))
+    while len(row[0]) < end:
+        place += 1
+        line = symbols.encode(_any_step(rng, settings.modulus, VARIABLES[place % len(VARIABLES)]))
+        known = [True, *[False] * (len(line) - 2), True]
+        if rng.random() < settings.practice_mistakes:
+            wrong = rng.choice([each for each in symbols.encode(VALUES[: settings.modulus]) if each != line[-1]])
+            _write(row, [*line[:-1], wrong, _BREAK], [*known[:-1], False, False])
+            _write(row, [REFLECTION, _BREAK], [True, False])
+            _write(row, [*line, _BREAK], [*known, False])
+            _write(row, [_REFLECTED, _BREAK], [True, False])
+        else:
+            _write(row, [*line, _BREAK], [*known, False])
 
 
 def _any_step(rng: random.Random, modulus: int, name: str = "") -> str:
     """A right step of a definition that is made up, of small values more often than not: where all are equally likely,
-    an operand alone says nothing of the result, and nothing is learned for millions of tokens."""
+    an operand alone says nothing of the result, and nothing is learned for millions of tokens. One for `name` is of
+    all values alike: whoever makes that already knows the small ones."""
     others = VARIABLES.replace(name, "") if name else VARIABLES
+    draws = 1 if name else 3
     name, *operands = [name, *rng.sample(others, 2)] if name else rng.sample(others, 3)
-    values = {each: VALUES[min(rng.randrange(modulus) for _ in range(3))] for each in operands}
+    values = {each: VALUES[min(rng.randrange(modulus) for _ in range(draws))] for each in operands}
     left, right = (each if rng.random() < 0.5 else values[each] for each in operands)
     return step(Definition(name, left, rng.choice(OPERATORS), right), values, modulus)
 
@@ -122,19 +131,6 @@ def _write(row: _Row, ids: Sequence[int], known: Sequence[bool]) -> None:
     """Put ids at the end of a row; those that can be `known` are learned."""
     row[0].extend(ids)
     row[1].extend(id if learned else IGNORED for id, learned in zip(ids, known, strict=True))
-
-
-def _put_right(row: _Row, line: Sequence[int], known: Sequence[bool]) -> None:
-    """Put a reflection that holds the right line behind a wrong one, as the task has it."""
-    _write(row, [_BREAK, REFLECTION, _BREAK], [False, True, False])
-    _write(row, [*line, _BREAK], [*known, False])
-    _write(row, [_REFLECTED, _BREAK], [True, False])
-
-
-def _batch(rows: Sequence[_Row], width: int) -> Batch:
-    ids = np.array([row[0][:width] for row in rows])
-    labels = np.array([[*row[1][1:width], IGNORED] for row in rows])
-    return Batch(ids, labels)
 
 
 @lru_cache(maxsize=1)

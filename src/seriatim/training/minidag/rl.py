@@ -27,7 +27,8 @@ from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.progress import Progress
 from seriatim.training.data.batches import IGNORED
 from seriatim.training.minidag.decoding import Written, decode
-from seriatim.training.minidag.evaluate import MOST, asked, trained_model
+from seriatim.training.minidag.evaluate import MOST, trained_model
+from seriatim.training.minidag.prompts import asked
 from seriatim.training.minidag.task import Problem, check, problems
 from seriatim.training.minidag.vocabulary import REFLECTION, TOKENS, tokenizer
 

@@ -22,8 +22,9 @@ from seriatim.training.config import ModelSettings, ScheduleSettings
 from seriatim.training.data.batches import Batch
 from seriatim.training.loop import Trained
 from seriatim.training.minidag.config import MiniDagConfig, MiniDagSettings
-from seriatim.training.minidag.data import ArmData, buckets, padded
+from seriatim.training.minidag.data import ArmData
 from seriatim.training.minidag.evaluate import solve, trained_model
+from seriatim.training.minidag.padding import buckets, padded
 from seriatim.training.minidag.task import Problem, problems
 from seriatim.training.minidag.train import arm_data
 from seriatim.training.reflection.attempts import Attempt, Task, attempt

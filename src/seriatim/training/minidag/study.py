@@ -24,7 +24,7 @@ from seriatim.training.config import read_settings
 from seriatim.training.metrics import FILE as METRICS
 from seriatim.training.metrics import read_metrics
 from seriatim.training.minidag.arms import ARMS
-from seriatim.training.minidag.config import MiniDagConfig
+from seriatim.training.minidag.config import MiniDagConfig, MiniDagSettings
 from seriatim.training.minidag.evaluate import (
     BEYOND,
     IN_DISTRIBUTION,
@@ -189,7 +189,7 @@ def tested(model: Olmoe, config: StudyConfig) -> Tested:
     tests = {name: held_out(operations, count, modulus=modulus) for name, operations in sets.items()}
     allowed = {name: solve(model, symbols, each) for name, each in tests.items()}
     banned = {name: without_reflections(model, symbols, each, allowed[name]) for name, each in tests.items()}
-    forced = probe(model, symbols, tests["beyond"])
+    forced = probe(model, symbols, tests["beyond"], config.minidag.mistakes)
     both = [*allowed["in"], *allowed["beyond"]]
     measures = {
         "in_accuracy": accuracy(allowed["in"]),
@@ -303,13 +303,13 @@ def _take_over_practice(config: StudyConfig, run: Path, progress: Progress | Non
     copy.replace(begun)
 
 
-def report(checkpoint: Path, modulus: int, problems: int) -> Report:
+def report(checkpoint: Path, task: MiniDagSettings, problems: int) -> Report:
     """Test a trained model, on problems in distribution; the example is one that it puts right, where there is one."""
     model, symbols = trained_model(checkpoint), tokenizer()
-    tests = held_out(IN_DISTRIBUTION, problems, modulus=modulus)
+    tests = held_out(IN_DISTRIBUTION, problems, modulus=task.modulus)
     allowed = solve(model, symbols, tests)
     banned = without_reflections(model, symbols, tests, allowed)
-    found = probe(model, symbols, tests)
+    found = probe(model, symbols, tests, task.mistakes)
     best = max(range(len(tests)), key=lambda n: (allowed[n].check.repaired > 0, allowed[n].check.correct))
     return Report(
         accuracy(allowed), accuracy(banned), fmean(each.check.retries for each in allowed), found.p_reflect_wrong,
