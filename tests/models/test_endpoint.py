@@ -1,4 +1,5 @@
 import json
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -256,6 +257,29 @@ def test_silence_is_not_waited_for_forever(server: ChatServer) -> None:
     server.says("Par", "is")
     server.scripts[0].wait_s = 0.0
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(body=b"{}", wait_s=30),
+        Script(events=[{"choices": [{"delta": {"content": "word"}}]}] * 9, wait_s=30),
+        Script(status=503, headers={"Retry-After": "30"}),
+    ],
+    ids=["before its head", "in its answer", "between attempts"],
+)
+def test_who_waits_for_a_silent_server_can_be_woken(server: ChatServer, script: Script) -> None:
+    server.scripts.append(script)
+    endpoint = Endpoint(server.url, "small")
+    waker = threading.Timer(0.5, endpoint.interrupt)
+    waker.start()
+    began = time.monotonic()
+    with pytest.raises(ModelError):
+        list(endpoint.stream(QUESTION))
+    assert 0.4 < time.monotonic() - began < 2
+    assert len(server.asked) == 1
+    server.says("Paris.")
+    assert text_of(list(endpoint.stream(QUESTION))) == "Paris."
 
 
 def test_a_server_that_is_not_there_is_told() -> None:

@@ -82,6 +82,11 @@ class Endpoint:
         pieces = self._pieces(request, sum(estimate_tokens(message.content) for message in messages))
         return without_echo(pieces, prefix) if prefix else pieces
 
+    def interrupt(self) -> None:
+        """Hang up on the generation that runs, if one does: its iterator raises `ModelError` at once, also where the
+        server is silent, and asks no further time. Any thread may call."""
+        self._api.hang_up()
+
     def close(self) -> None:
         """Close the connections."""
         self._api.close()

@@ -11,12 +11,11 @@ import json
 import os
 import shutil
 import signal
-import socket as socketlib
 import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from seriatim.errors import ModelError
 from seriatim.machine import cores
 from seriatim.models import gguf
 from seriatim.models.generator import Message, Piece, Usage, single_tokens, span_tokens
-from seriatim.models.transport import event_lines
+from seriatim.models.transport import Lines, event_lines
 from seriatim.sampling import GREEDY, Sampling
 
 if TYPE_CHECKING:
@@ -267,7 +266,7 @@ class _Server:
             end()
             raise
         self._client = client
-        self._lines: list[socketlib.socket] = []
+        self._lines = Lines()
         self.close: Callable[[], Any] = weakref.finalize(self, end)  # also when forgotten, and at exit
 
     def tokenize(self, text: str, *, start: bool = False, special: bool = False) -> list[int]:
@@ -291,15 +290,10 @@ class _Server:
         """The events of a streamed answer. Closing the iterator hangs up."""
         import httpx
 
-        lines: list[socketlib.socket] = []
-
-        def trace(event: str, info: dict[str, Any]) -> None:
-            if event == "connection.connect_unix_socket.complete":
-                lines.append(info["return_value"].get_extra_info("socket"))
-                self._lines += lines
-
+        traced = {"trace": self._lines.trace}
+        self._lines.hung_up.clear()
         try:
-            with self._client.stream("POST", path, json=request, extensions={"trace": trace}) as response:
+            with self._client.stream("POST", path, json=request, extensions=traced) as response:
                 if response.status_code != 200:
                     response.read()
                     raise self._failure(response)
@@ -311,14 +305,10 @@ class _Server:
                         yield event
         except httpx.TransportError as error:
             raise ModelError(f"{self._name} stopped running: load it again") from error
-        finally:
-            self._lines = [line for line in self._lines if line not in lines]
 
     def hang_up(self) -> None:
         """End every answer that is being streamed; a reader that waits for it wakes up."""
-        for line in self._lines:
-            with suppress(OSError):  # it has ended by itself
-                line.shutdown(socketlib.SHUT_RDWR)
+        self._lines.hang_up()
 
     def _failure(self, response: "httpx.Response") -> ModelError:
         try:

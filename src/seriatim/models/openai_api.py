@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from seriatim.errors import ModelError, UsageError
-from seriatim.models.transport import event_lines, is_address, open_client, origin, send, why
+from seriatim.models.transport import Lines, event_lines, is_address, open_client, origin, send, why
 
 if TYPE_CHECKING:
     import httpx
@@ -30,6 +30,7 @@ class Api:
         self._retries, self._timeout_s = retries, timeout_s
         key = _key_for(base_url, api_key)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._lines = Lines()
         self._client = open_client(
             connect_s=min(CONNECT_S, timeout_s),
             read_s=timeout_s,
@@ -82,6 +83,10 @@ class Api:
             except httpx.RequestError as error:
                 raise ModelError(f"{self.shown} {why(error)} in the middle of its answer: ask again") from error
 
+    def hang_up(self) -> None:
+        """Let whoever waits for an answer wake up with a `ModelError`. Any thread may call."""
+        self._lines.hang_up()
+
     def close(self) -> None:
         self._client.close()
 
@@ -102,9 +107,11 @@ class Api:
         import httpx
 
         method = "GET" if request is None else "POST"
-        sent = self._client.build_request(method, f"{self._base}/{path}", json=request)
+        traced = {"trace": self._lines.trace}
+        sent = self._client.build_request(method, f"{self._base}/{path}", json=request, extensions=traced)
+        self._lines.hung_up.clear()
         try:
-            response = send(self._client, sent, retries=self._retries)
+            response = send(self._client, sent, retries=self._retries, hung_up=self._lines.hung_up)
         except httpx.TimeoutException as error:
             raise ModelError(
                 f"{self.shown} gave no answer within {self._timeout_s:g} s: it may be overloaded; ask again, or shorter"

@@ -1,11 +1,13 @@
 """HTTP as the models need it: the system's certificates, patience with busy servers, and failures in plain words."""
 
 import math
-import time
+import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -13,6 +15,37 @@ if TYPE_CHECKING:
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 529})
 LONGEST_WAIT_S = 30.0
+_CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+_NEVER = Event()
+
+
+class Lines:
+    """The connections of one client, on which another thread can hang up: closing the client would leave who waits for
+    an answer waiting. `hung_up` is set from then on, until it is cleared for the next request."""
+
+    def __init__(self) -> None:
+        self.hung_up = Event()
+        self._sockets: list[socket.socket] = []
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Goes with every request that can be hung up on, as its extension `trace`."""
+        if event.endswith(_CONNECTED):
+            line = info["return_value"].get_extra_info("socket")
+            self._sockets = [*(each for each in self._sockets if each.fileno() >= 0), line]
+            if self.hung_up.is_set():  # while it was being connected
+                _shut(line)
+
+    def hang_up(self) -> None:
+        """End whatever is awaited; whoever waits wakes up with an `httpx.RequestError`. Any thread may call."""
+        self.hung_up.set()
+        for line in self._sockets:
+            _shut(line)
+
+
+def _shut(line: socket.socket) -> None:
+    with suppress(OSError):  # it has ended by itself
+        # Not the method that TLS has instead: it takes the encryption away from under the thread that reads.
+        socket.socket.shutdown(line, socket.SHUT_RDWR)
 
 
 def open_client(
@@ -31,9 +64,15 @@ def open_client(
 
 
 def send(
-    client: "httpx.Client", request: "httpx.Request", *, retries: int, follow_redirects: bool = False
+    client: "httpx.Client",
+    request: "httpx.Request",
+    *,
+    retries: int,
+    follow_redirects: bool = False,
+    hung_up: Event = _NEVER,
 ) -> "httpx.Response":
-    """Send a request, again (at most `retries` times) while the server is busy, broken or not reached.
+    """Send a request, again (at most `retries` times) while the server is busy, broken or not reached, and until
+    somebody has `hung_up`.
 
     The response is open: its body has not been read, and the caller closes it. Raises `httpx.RequestError` where
     no response came.
@@ -45,7 +84,7 @@ def send(
         try:
             response = client.send(request, stream=True, follow_redirects=follow_redirects)
         except (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError):
-            if attempt >= retries:
+            if attempt >= retries or hung_up.is_set():
                 raise
             wait = _backoff_s(attempt)
         else:
@@ -54,7 +93,8 @@ def send(
             asked = retry_after_s(response.headers.get("retry-after"))
             wait = _backoff_s(attempt) if asked is None else min(asked, LONGEST_WAIT_S)
             response.close()
-        time.sleep(wait)
+        if hung_up.wait(wait):
+            raise httpx.NetworkError("hung up before the next attempt", request=request)
         attempt += 1
 
 
@@ -93,8 +133,6 @@ def retry_after_s(header: str | None) -> float | None:
 
 def why(error: "httpx.RequestError") -> str:
     """Why no answer came, in words that end a sentence beginning with the server's name."""
-    import socket
-
     import httpx
 
     if isinstance(error, httpx.ConnectTimeout):

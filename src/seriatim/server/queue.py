@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from threading import Event
@@ -11,9 +13,12 @@ from typing import TypeVar
 
 from seriatim.server.errors import STOPPING, Busy, Unavailable
 from seriatim.server.models import Cancellable, Cancelled, Models
+from seriatim.server.worker import Worker
 
 T = TypeVar("T")
 _WAKE_S = 0.1
+_LEAVE_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,20 @@ class _Ticket:
     refused: bool = False
 
 
+@dataclass(slots=True, eq=False)
+class _Work:
+    """What the model is at: `generator` once it is open, `done` once it has begun."""
+
+    gone: Event = field(default_factory=Event)
+    generator: Cancellable | None = None
+    done: Future[None] = field(default_factory=Future)
+
+    def wake(self) -> None:
+        """Wake the model, which may be on its way to sleep just now: until it is done, this is called again."""
+        if self.generator is not None:
+            self.generator.interrupt()
+
+
 @dataclass(frozen=True, slots=True)
 class _End:
     error: BaseException | None
@@ -47,11 +66,11 @@ class ModelQueue:
     def __init__(self, models: Models, *, most_waiting: int, most_per_client: int) -> None:
         self._models = models
         self._most_waiting, self._most_per_client = most_waiting, most_per_client
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._thread = Worker("model")
         self._numbers = itertools.count()
         self._waiting: list[_Ticket] = []
         self._running: _Ticket | None = None
-        self._at_work: tuple[Future[None], Event, list[Cancellable]] | None = None
+        self._at_work: _Work | None = None
         self._round = 0
         self._stopping = False
 
@@ -108,21 +127,22 @@ class ModelQueue:
         self._waiting.clear()
 
     def close(self, also: Callable[[], None]) -> None:
-        """Cancel what still runs, then close the model and do `also`, in its thread.
+        """Cancel what still runs, then close the model and do `also`, in its thread. A model that does not end within
+        5 s is left alone.
 
         The tasks that wait for it may have been cancelled just now, and the event loop, which this call holds up, has
         not told them yet.
         """
+        deadline = time.monotonic() + _LEAVE_S
         if self._at_work is not None:
-            running, gone, asked = self._at_work
-            gone.set()
-            while not running.done():
-                for generator in asked:
-                    generator.interrupt()
-                wait([running], timeout=_WAKE_S)
+            self._at_work.gone.set()
+            while not self._at_work.done.done() and time.monotonic() < deadline:
+                self._at_work.wake()
+                wait([self._at_work.done], timeout=_WAKE_S)
         self._thread.submit(self._models.close)
         self._thread.submit(also)
-        self._thread.shutdown(wait=True)
+        if not self._thread.close(max(0.0, deadline - time.monotonic())):
+            _log.warning("the model is still at work; it is left alone")
 
     def submit(self, work: Callable[[], object]) -> None:
         """Do something in the model's thread before what comes next, such as opening the model."""
@@ -161,13 +181,11 @@ class ModelQueue:
     ) -> AsyncGenerator[T, None]:
         outcomes: asyncio.Queue[T | _End] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        gone = Event()
-        asked: list[Cancellable] = []
-        running = self._thread.submit(
-            self._produce, model, work, gone, asked, lambda each: _tell(loop, outcomes.put_nowait, each)
+        self._at_work = at_work = _Work()
+        at_work.done = self._thread.submit(
+            lambda: self._produce(model, work, at_work, lambda each: _tell(loop, outcomes.put_nowait, each))
         )
-        self._at_work = running, gone, asked
-        running.add_done_callback(lambda _: _tell(loop, self._leave))
+        at_work.done.add_done_callback(lambda _: _tell(loop, self._leave))
         ticket.started = True
         try:
             while not isinstance(outcome := await outcomes.get(), _End):
@@ -175,35 +193,29 @@ class ModelQueue:
             if outcome.error is not None:
                 raise outcome.error
         finally:
-            gone.set()
-            self._wake(running, asked, loop)
-
-    def _wake(self, running: "Future[None]", asked: list[Cancellable], loop: asyncio.AbstractEventLoop) -> None:
-        """Wake the model until it has stopped; it may be on its way to sleep just now."""
-        if not running.done():
-            for generator in asked:
-                generator.interrupt()
-            loop.call_later(_WAKE_S, self._wake, running, asked, loop)
+            at_work.gone.set()
+            _wake(at_work, loop)
 
     def _produce(
-        self,
-        model: str,
-        work: Callable[[Cancellable], Iterator[T]],
-        gone: Event,
-        asked: list[Cancellable],
-        tell: Callable[[T | _End], None],
+        self, model: str, work: Callable[[Cancellable], Iterator[T]], at_work: _Work, tell: Callable[[T | _End], None]
     ) -> None:
         """Runs in the model's thread."""
         error: BaseException | None = None
         try:
-            asked.append(Cancellable(self._models.open(model), gone))
-            for outcome in work(asked[0]):
+            at_work.generator = Cancellable(self._models.open(model), at_work.gone)
+            for outcome in work(at_work.generator):
                 tell(outcome)
         except Cancelled:
             pass
         except BaseException as caught:
             error = caught
         tell(_End(error))
+
+
+def _wake(at_work: _Work, loop: asyncio.AbstractEventLoop) -> None:
+    if not at_work.done.done():
+        at_work.wake()
+        loop.call_later(_WAKE_S, _wake, at_work, loop)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *values: object) -> None:
