@@ -23,6 +23,7 @@ def test_the_browser_gets_the_token_as_an_address_carries_it(monkeypatch: pytest
         ({"model": "/no/such.gguf"}, "there is no model /no/such.gguf"),
         ({"embedder": "nope"}, "'nope' is no embedder"),
         ({"allow_host": ["http://here"]}, "is no host's name"),
+        ({"allow_host": ["seriatim.example.org"]}, "can be reached from other machines, so a token is needed"),
     ],
 )
 def test_what_cannot_serve_is_told_at_the_start(options: dict[str, Any], told: str) -> None:

@@ -138,8 +138,41 @@ def test_the_token_counts_in_the_address_of_the_page_alone(guarded: Served) -> N
         assert (entered.status_code, entered.headers["location"]) == (303, "/")
         cookie = entered.headers["set-cookie"].lower()
         assert "httponly" in cookie
-        assert "samesite=strict" in cookie
+        assert "samesite=lax" in cookie  # a link to an answer is opened from a mail or a chat, too
         assert browser.get("/api/libraries").status_code == 200
+
+
+def test_links_from_other_sites_open_the_page_and_change_nothing(guarded: Served) -> None:
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "cookie": f"seriatim_token={TOKEN}"}
+    with httpx.Client(base_url=guarded.address, headers=link, trust_env=False) as browser:
+        assert browser.get("/").status_code == 200
+        assert browser.get(f"/?token={TOKEN}").status_code == 303
+        for method, path in [("POST", "/api/libraries"), ("DELETE", "/api/libraries/default"), ("PUT", "/")]:
+            assert browser.request(method, path, json={"name": "stolen"}).status_code == 403
+        # An older browser, which sends no Sec-Fetch headers, sends the origin with whatever changes something.
+        old = {"sec-fetch-site": "", "sec-fetch-mode": "", "origin": "http://evil.example"}
+        assert browser.post("/api/libraries", json={"name": "stolen"}, headers=old).status_code == 403
+    assert [each["name"] for each in guarded.http.get("/api/libraries").json()] == ["default"]
+
+
+def test_what_is_got_changes_nothing(server: Served) -> None:
+    before = {path: path.read_bytes() for path in server.home.rglob("*") if path.is_file() and "-" not in path.name}
+    paths = server.http.get("/openapi.json").json()["paths"]
+    for path in [path for path, methods in paths.items() if "get" in methods]:
+        (document,) = server.http.get("/api/libraries/default/documents").json()
+        names = {"library": "default", "document": document["id"], "page": 1, "job": "0" * 16, "answer": "0" * 16}
+        assert server.http.get(path.format(**names, model="talking")).status_code in (200, 404)
+    assert before == {path: path.read_bytes() for path in before}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_sites_links_with_wrong_tokens_lock_nobody_out(tmp_path: Path, site: str) -> None:
+    with serving(tmp_path, token=TOKEN, limits={"wrong_tokens_per_min": 5}) as served:
+        link = {"authorization": "", "sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+        wrong = [served.http.get(f"/?token=wrong-{number}", headers=link).status_code for number in range(8)]
+        assert wrong == [401] * 5 + [429] * 3
+        assert served.http.get(f"/?token={TOKEN}", headers=link).status_code == 429  # else such a link would tell
+        assert served.http.get("/api/health").status_code == 200
 
 
 @pytest.mark.parametrize("token", ["a+b/c=d%e&f#g", "with space; and, signs", 'quote"\\backslash'])
@@ -187,6 +220,19 @@ def test_one_network_guesses_as_one_client(tmp_path: Path, addresses: list[str],
     assert statuses == [401, 401, 401, 429 if same else 401]
 
 
+@pytest.mark.parametrize(("last", "let_in"), [("2001:db8::{:x}", 5), ("2001:db8:0:{:x}::1", 20), ("192.0.2.{}", 20)])
+def test_a_flood_from_one_network_is_one_clients(tmp_path: Path, last: str, let_in: int) -> None:
+    guard = Guard(PlainTextResponse("here"), Settings(home=tmp_path, limits=Limits(requests_per_s=1)), Metrics())
+
+    async def ask(address: str) -> int:
+        transport = httpx.ASGITransport(guard, client=(address, 9))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return (await client.get("/api/health")).status_code
+
+    statuses = [asyncio.run(ask(last.format(number))) for number in range(1, 21)]
+    assert statuses.count(200) == let_in
+
+
 def test_guessing_tokens_is_stopped_even_with_the_right_one(tmp_path: Path) -> None:
     with serving(tmp_path, token=TOKEN, limits={"wrong_tokens_per_min": 5}) as served:
         guesses = [
@@ -194,7 +240,8 @@ def test_guessing_tokens_is_stopped_even_with_the_right_one(tmp_path: Path) -> N
             for number in range(8)
         ]
         assert guesses == [401] * 5 + [429] * 3
-        assert served.http.get("/api/health").status_code == 429
+        refused = served.http.get("/api/health")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
 
 
 def test_browsers_are_told_what_they_may_do(server: Served) -> None:

@@ -98,25 +98,35 @@ def test_nothing_is_streamed_that_nobody_asked_for(server: Served) -> None:
         assert refused.headers["allow"] == "POST"
 
 
-def test_clients_are_told_apart_by_their_address(tmp_path: Path) -> None:
+def test_clients_are_told_apart_by_address_and_program(tmp_path: Path) -> None:
+    async def ask(client: Client) -> None:
+        assert not (await client.call_tool("ask", {"question": QUESTION})).is_error
+
+    async def ask_too_often(client: Client) -> None:
+        refused = await client.call_tool("ask", {"question": QUESTION})
+        assert refused.is_error
+        assert "1 of your questions are waiting already" in refused.content[0].text
+
     with serving(tmp_path / "home", limits={"waiting_per_client": 1}) as served:
         served.upload(("voyage.md", VOYAGE.encode()))
         served.model.held.clear()
-        with ThreadPoolExecutor(2) as threads:
-            asked = [threads.submit(served.ask) for _ in range(2)]
-            while served.http.get("/api/health").json()["queue"] != {"running": 1, "waiting": 1}:
-                time.sleep(0.01)
-
-            async def conversation(client: Client) -> None:
-                refused = await client.call_tool("ask", {"question": QUESTION})
-                assert refused.is_error
-                assert "1 of your questions are waiting already" in refused.content[0].text
-
+        with ThreadPoolExecutor(3) as threads:
+            asked = [threads.submit(talk, f"{served.address}/mcp", ask) for _ in range(2)]
+            until_waiting(served, 1)
             try:
-                talk(f"{served.address}/mcp", conversation)
+                talk(f"{served.address}/mcp", ask_too_often)
+                served.http.headers["user-agent"] = "the page"
+                asked.append(threads.submit(served.ask))
+                until_waiting(served, 2)
             finally:
                 served.model.held.set()
-        assert [each.result()[-1][0] for each in asked] == ["answer", "answer"]
+            for each in asked:
+                each.result()
+
+
+def until_waiting(served: Served, count: int) -> None:
+    while served.http.get("/api/health").json()["queue"] != {"running": 1, "waiting": count}:
+        time.sleep(0.01)
 
 
 def test_a_text_of_a_name_that_is_taken_is_told_by_its_own(server: Served) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,32 @@ def test_places_are_told_over_http(tmp_path: Path) -> None:
             model.held.set()
             assert [kind for kind, _ in stream][-1] == "answer"
         first.join()
+
+
+def test_a_script_on_the_same_machine_does_not_lock_the_page_out(tmp_path: Path) -> None:
+    model = Talking()
+    with serving(tmp_path / "home", model, limits={"waiting_per_client": 2}) as served:
+        served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
+        model.held.clear()
+        body = {"model": "talking", "messages": [{"role": "user", "content": "Hi"}]}
+
+        def ask_by_script() -> int:
+            return httpx.post(
+                f"{served.address}/v1/chat/completions", json=body, headers={"user-agent": "a script"}, trust_env=False
+            ).status_code
+
+        with ThreadPoolExecutor(3) as threads:
+            asked = [threads.submit(ask_by_script) for _ in range(3)]
+            while served.http.get("/api/health").json()["queue"] != {"running": 1, "waiting": 2}:
+                time.sleep(0.01)
+            try:
+                assert ask_by_script() == 429
+                question = {"question": QUESTION, "effort": "fast"}
+                with served.http.stream("POST", "/api/libraries/default/ask", json=question) as response:
+                    assert next(events(response)) == ("stage", {"name": "queue", "place": 1})
+            finally:
+                model.held.set()
+            assert [each.result() for each in asked] == [200] * 3
 
 
 def test_a_graceful_stop_finishes_the_answer_and_keeps_it(tmp_path: Path) -> None:

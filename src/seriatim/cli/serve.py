@@ -35,7 +35,10 @@ def serve(
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            "--allow-host", metavar="NAME", help="Answer to this host name too, as behind a proxy.", show_default=False
+            "--allow-host",
+            metavar="NAME",
+            help="Answer to this host name too, as behind a proxy; needs a token.",
+            show_default=False,
         ),
     ] = None,
     model: ModelOption = None,

@@ -16,6 +16,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 import seriatim
@@ -25,6 +26,7 @@ from seriatim.files import sha256
 from seriatim.retrieval.library import Library
 from seriatim.server import asking, documents
 from seriatim.server.asking import Question, public_context
+from seriatim.server.clients import client_of
 from seriatim.server.jobs import Job
 from seriatim.server.queue import Place
 from seriatim.server.services import Services
@@ -160,9 +162,9 @@ def http_routes(server: MCPServer[Any]) -> Sequence[BaseRoute]:
 
 
 def _client(context: Context[Any, Any]) -> str:
-    """Who asks, for the queue to tell apart: an address, or the one that is at the other end of standard input."""
+    """Who asks, for the queue to tell apart; there is one alone at the other end of standard input."""
     request = context.request_context.request
-    return str(request.client.host) if request is not None and request.client else "standard input"
+    return client_of(request) if isinstance(request, Request) else "standard input"
 
 
 def _plainly(tool: Tool[Arguments]) -> Tool[Arguments]:

@@ -8,7 +8,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Literal
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -17,6 +16,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from seriatim.server.clients import is_address, network
 from seriatim.server.errors import error_response
 from seriatim.server.metrics import Metrics
 from seriatim.server.settings import MIB, Settings, is_this_machine
@@ -57,6 +57,7 @@ class Refusal:
     status: int
     reason: str
     message: str
+    retry_after_s: int = 5
 
 
 class Guard:
@@ -79,8 +80,7 @@ class Guard:
         send = self._counted(_with_headers(send))
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            self._metrics.refusals.labels(refusal.reason).inc()
-            await _refuse(scope, receive, send, refusal)
+            await self._refuse(scope, receive, send, refusal)
         elif entrance := self._entrance(scope):
             await entrance(scope, receive, send)
         else:
@@ -88,7 +88,6 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
         """Why a request is not let in; what it costs to find out does not depend on what it holds."""
-        client = scope["client"][0] if scope.get("client") else "unknown"
         size = sum(len(name) + len(value) for name, value in headers.raw) + len(scope["query_string"])
         if size + len(scope["raw_path"]) > self._settings.limits.header_bytes:
             return Refusal(431, "head", "the request's head is too large; send fewer and shorter headers")
@@ -101,19 +100,21 @@ class Guard:
         origins = headers.getlist("origin")
         if origins and (len(origins) > 1 or not _same_origin(origins[0], host)):
             return Refusal(403, "origin", "requests from other sites' pages are not answered")
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate":
+        follows_a_link = headers.get("sec-fetch-mode") == "navigate" and scope["method"] in ("GET", "HEAD")
+        if _from_another_site(headers) and not follows_a_link:
             return Refusal(403, "origin", "requests from other sites' pages are not answered")
+        client = network(scope["client"][0] if scope.get("client") else "unknown")
         if not self._rate.take(client):
             return Refusal(429, "rate", "too many requests; slow down")
-        return self._token_refusal(scope, headers, client)
+        # Apart, for any site may send a browser here with wrong tokens, and must not lock its user out.
+        return self._token_refusal(scope, headers, f"{client} by links" if _from_another_site(headers) else client)
 
     def _token_refusal(self, scope: Scope, headers: Headers, client: str) -> Refusal | None:
         if self._settings.token is None:
             return None
-        client = _guesser(client)
         # Even the right token is not looked at once there were too many wrong ones: else guessing would go on.
         if not self._wrong_tokens.has(client):
-            return Refusal(429, "token", "too many wrong tokens; wait a minute")
+            return Refusal(429, "token", "too many wrong tokens; wait a minute", retry_after_s=60)
         given = _given_token(scope, headers)
         if given is not None and hmac.compare_digest(given.encode(), self._settings.token.encode()):
             return None
@@ -139,7 +140,9 @@ class Guard:
         if scope["path"] != "/" or self._settings.token is None or b"token=" not in scope["query_string"]:
             return None
         response = RedirectResponse("/", status_code=303)
-        response.set_cookie(COOKIE, quote(self._settings.token, safe=""), httponly=True, samesite="strict", path="/")
+        # Lax, for links to an answer are opened from other sites too: GET changes nothing, and whatever else comes from
+        # another site has been refused before its token is looked at.
+        response.set_cookie(COOKIE, quote(self._settings.token, safe=""), httponly=True, samesite="lax", path="/")
         return response
 
     def _host_is_ours(self, host: str) -> bool:
@@ -155,7 +158,7 @@ class Guard:
         if is_this_machine(self._settings.host):
             return False
         # Reached over the network: a rebound name is a name, so a bare address is none.
-        return _is_address(name) or name == self._settings.host.lower()
+        return is_address(name) or name == self._settings.host.lower()
 
     async def _limited(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         limits = self._settings.limits
@@ -165,13 +168,11 @@ class Guard:
         less = "send fewer files at once, or split a large one" if is_upload else "send less at once"
         too_large = Refusal(413, "size", f"the request is larger than {most / MIB:g} MiB; {less}")
         if not stated.isdecimal() or int(stated) > most:
-            self._metrics.refusals.labels("size").inc()
-            await _refuse(scope, receive, send, too_large)
+            await self._refuse(scope, receive, send, too_large)
             return
         if is_upload and self._uploading >= limits.uploads:
-            self._metrics.refusals.labels("uploads").inc()
             crowded = Refusal(429, "uploads", "too many uploads at once; send this one again")
-            await _refuse(scope, receive, send, crowded)
+            await self._refuse(scope, receive, send, crowded)
             return
         body = _Body(receive, most, limits.body_s)
         self._uploading += is_upload
@@ -188,9 +189,23 @@ class Guard:
             self._uploading -= is_upload
             if body.fault is not None:
                 slow = Refusal(408, "slow", "the request came too slowly; send it again")
-                refusal = too_large if body.fault == "size" else slow
-                self._metrics.refusals.labels(refusal.reason).inc()
-                await _refuse(scope, receive, send, refusal)
+                await self._refuse(scope, receive, send, too_large if body.fault == "size" else slow)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+        self._metrics.refusals.labels(refusal.reason).inc()
+        response: Response
+        if scope["path"] == "/":
+            response = PlainTextResponse(refusal.message + "\n", refusal.status)
+        else:
+            response = error_response(refusal.status, refusal.message, refusal.reason)
+        if refusal.status == 401:
+            response.headers["www-authenticate"] = "Bearer"
+        if refusal.status == 429:
+            response.headers["retry-after"] = str(refusal.retry_after_s)
+        # Else a body that is still on its way would turn the answer into a reset.
+        if refusal.status in (408, 413) or refusal.reason == "uploads":
+            response.headers["connection"] = "close"
+        await response(scope, receive, send)
 
     def _counted(self, send: Send) -> Send:
         async def counted(message: Message) -> None:
@@ -270,17 +285,6 @@ def _given_token(scope: Scope, headers: Headers) -> str | None:
     return unquote(cookie) if cookie else None
 
 
-def _guesser(client: str) -> str:
-    """Who guesses tokens: an address; of IPv6 its network of 64 bits, all of which one client may have."""
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return client
-    if not isinstance(address, IPv6Address):
-        return client
-    return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
-
-
 def _is_upload(scope: Scope, headers: Headers) -> bool:
     """Whether the files in a body go to the disk as they come. All other bodies stand in memory, whatever they are."""
     is_form = headers.get("content-type", "").startswith("multipart/form-data")
@@ -295,12 +299,8 @@ def _same_origin(origin: str, host: str) -> bool:
     return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower() and not parts.path
 
 
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
+def _from_another_site(headers: Headers) -> bool:
+    return headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
 
 def _with_headers(send: Send) -> Send:
@@ -313,17 +313,3 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
-    response: Response
-    if scope["path"] == "/":
-        response = PlainTextResponse(refusal.message + "\n", refusal.status)
-    else:
-        response = error_response(refusal.status, refusal.message, refusal.reason)
-    if refusal.status == 401:
-        response.headers["www-authenticate"] = "Bearer"
-    # Else a body that is still on its way would turn the answer into a reset.
-    if refusal.status in (408, 413) or refusal.reason == "uploads":
-        response.headers["connection"] = "close"
-    await response(scope, receive, send)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from seriatim.server.clients import client_of
 from seriatim.server.database import Database
 from seriatim.server.embedding import Embeddings
 from seriatim.server.errors import Busy
@@ -72,7 +73,7 @@ async def _services(request: Request) -> Services:
 
 
 async def _client(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    return client_of(request)
 
 
 ServicesHere = Annotated[Services, Depends(_services)]

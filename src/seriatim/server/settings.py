@@ -12,6 +12,7 @@ from seriatim.models.generator import Generator
 from seriatim.models.opening import open_generator
 from seriatim.progress import Progress
 from seriatim.retrieval import embedders
+from seriatim.server.clients import is_address
 
 MIB = 1 << 20
 DEFAULT_PORT = 8765
@@ -25,9 +26,9 @@ class Limits:
     """What one client, or all together, may ask of the server.
 
     Sizes are in bytes, times in seconds. `uploads` bounds the requests whose files are on their way, `waiting` the
-    questions that wait for the model, `waiting_per_client` those of one address; `searches` and `pictures` (of a PDF's
-    pages) those that run or wait; `text_bytes` the text of one document; `requests_per_s` is what one address may send
-    on average, in bursts of five times as many.
+    questions that wait for the model, `waiting_per_client` those of one program at one address; `searches` and
+    `pictures` (of a PDF's pages) those that run or wait; `text_bytes` the text of one document; `requests_per_s` is
+    what one address may send on average, in bursts of five times as many.
     """
 
     body_bytes: int = 2 * MIB
@@ -62,8 +63,8 @@ def _opened(model: str, progress: Progress) -> Generator:
 class Settings:
     """How a server is set up. `model` and `embedder` are as on the command line; None stands for the default.
 
-    Raises `UsageError` for an address beyond this machine without a token, for what is no host's name, and for an
-    embedder that there is none of.
+    Raises `UsageError` for an address or an allowed host beyond this machine without a token, for what is no host's
+    name, and for an embedder that there is none of.
     """
 
     host: str = "127.0.0.1"
@@ -80,23 +81,17 @@ class Settings:
     def __post_init__(self) -> None:
         if self.token is not None and not (8 <= len(self.token) <= 512 and self.token.isascii()):
             raise UsageError("a token has 8 to 512 ASCII characters; make one with: openssl rand -hex 32")
-        if self.token is None and not is_this_machine(self.host):
-            raise UsageError(
-                f"{self.host} can be reached from other machines, so a token is needed: set SERIATIM_TOKEN, "
-                "for example to the output of `openssl rand -hex 32`"
-            )
         for name in self.allowed_hosts:
-            if not _HOST.fullmatch(name) and not _is_ip(name):
+            if not _HOST.fullmatch(name) and not is_address(name):
                 raise UsageError(f"{name!r} is no host's name; give one like seriatim.example.org, without http://")
+        for name in (self.host, *self.allowed_hosts):
+            if self.token is None and not is_this_machine(name):
+                raise UsageError(
+                    f"{name} can be reached from other machines, so a token is needed: set SERIATIM_TOKEN, "
+                    "for example to the output of `openssl rand -hex 32`"
+                )
         if self.embedder:
             embedders.checked(self.embedder)
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        return bool(ip_address(host))
-    except ValueError:
-        return False
 
 
 def is_this_machine(host: str) -> bool:
