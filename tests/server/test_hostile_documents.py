@@ -1,5 +1,6 @@
 """Documents and model output that mean harm, and what happens to each."""
 
+import errno
 import gzip
 import io
 import json
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import UploadFile
 
 from tests.documents import making
 from tests.server.conftest import Served, serving
@@ -230,6 +232,30 @@ def test_markup_in_names_is_escaped_where_it_is_written_out(server: Served) -> N
     whole = server.ask("What did oil sell for?", documents=[job["document"]])[-1][1]
     assert "<script" not in server.http.get(f"/api/answers/{whole['id']}.md").text
     assert "<script" not in server.http.get("/docs").text
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "unicode_escape", "zlib", "utf-16", "no-such"])
+def test_a_form_in_any_charset_is_no_fault_of_the_servers(server: Served, charset: str) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a..b--\xff.txt"\r\n\r\n'
+    sent = server.http.post(
+        "/api/libraries/default/documents",
+        content=head + SENTENCE.encode() * 9 + b"\r\n--x--\r\n",
+        headers={"content-type": f"multipart/form-data; boundary=x; charset={charset}"},
+    )
+    assert sent.status_code in (202, 400, 422)
+
+
+def test_an_upload_onto_a_full_disk_is_told_so(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(UploadFile, "write", full)
+        sent = server.http.post("/api/libraries/default/documents", files=[("files", ("a.md", SENTENCE.encode() * 9))])
+    assert sent.status_code == 422
+    assert sent.json()["error"]["message"] == (
+        "the upload could not be kept (No space left on device); free some space and try again"
+    )
 
 
 def test_a_client_cannot_add_by_address(server: Served) -> None:

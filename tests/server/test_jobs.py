@@ -3,18 +3,20 @@
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from seriatim.errors import DocumentError
+from seriatim.errors import DocumentError, LibraryError
 from seriatim.retrieval import library as retrieval
 from seriatim.retrieval.library import Library
 from seriatim.server import documents, jobs
 from seriatim.server.database import Database
+from seriatim.server.errors import Busy, NotFound
 from seriatim.server.jobs import Job, Jobs
 from seriatim.server.libraries import Libraries
 from tests.documents import making
@@ -211,3 +213,52 @@ def test_cancelled_after_its_end_it_stays_done(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(held, "get", lambda key: replace(done, state="reading"))  # as it was a moment ago
         assert held.cancel(done.id) == done
     assert len(list((tmp_path / "library" / "files").iterdir())) == 1
+
+
+def test_a_full_disk_fails_the_job_and_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Database.run
+
+    def full(database: Database, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        if statement.startswith("UPDATE jobs"):
+            raise LibraryError("the disk is full")
+        return run(database, statement, values)
+
+    monkeypatch.setattr(Database, "run", full)
+    with jobs_of(tmp_path) as held:
+        job = ended(held, submitted(held, tmp_path).id)
+    assert (job.state, job.error) == ("failed", "the disk is full")
+    assert "the disk is full" in caplog.text
+
+
+def test_the_next_start_removes_what_a_kill_left_of_uploads(tmp_path: Path) -> None:
+    with jobs_of(tmp_path) as held:
+        ended(held, submitted(held, tmp_path).id)
+    files = tmp_path / "library" / "files"
+    kept = [*files.iterdir(), files / "notes.txt"]
+    left = [files / f".{'0' * 32}.pdf", files / f"{'f' * 32}.md", files / ("1" * 32)]
+    for path in (kept[-1], *left):
+        path.write_bytes(b"left")
+    with jobs_of(tmp_path) as held:
+        waits = held.submit("default", "more.md", io.BytesIO(b"The swarm was bought in May. " * 9))
+        held._jobs.clear()  # as after a kill before its turn
+        held.resume()
+        assert ended(held, waits.id).state == "done"
+    assert sorted(set(files.iterdir()) - set(kept)) == [files / f"{waits.id}.md"]
+    assert all(path.exists() for path in kept)
+
+
+def test_of_ended_jobs_the_latest_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_KEPT", 3)
+    with jobs_of(tmp_path) as held:
+        keys = [ended(held, submitted(held, tmp_path).id).id for _ in range(6)]
+        assert held._database.run("SELECT count(*) FROM jobs") == [(3,)]
+        assert [held.get(key).state for key in keys[-3:]] == ["done"] * 3
+        with pytest.raises(NotFound):
+            held.get(keys[0])
+
+
+def test_uploads_at_once_find_no_more_room_than_there_is(tmp_path: Path) -> None:
+    with jobs_of(tmp_path) as held, held.room(5), held.room(3), pytest.raises(Busy), held.room(1):
+        pass

@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,19 @@ def test_a_stop_ends_the_search(tmp_path: Path, embedder: Slow, route: str) -> N
 def ended(served: Served, route: str) -> None:
     with contextlib.suppress(httpx.HTTPError):  # however the stop is told
         sent(served, route)
+
+
+def test_long_searches_hold_up_nothing_else(tmp_path: Path, embedder: Slow) -> None:
+    with serving(tmp_path, embedder="minilm") as served:
+        filled(served)
+        with ThreadPoolExecutor(4) as threads:
+            searching = [threads.submit(sent, served, "search", 4) for _ in range(4)]
+            assert embedder.begun.wait(10)
+            time.sleep(0.5)
+            began = time.monotonic()
+            assert len(served.http.get("/api/libraries/default/documents").json()) == 1
+            fast = {"question": QUESTION, "effort": "fast"}
+            assert served.http.post("/api/libraries/default/search", json=fast).status_code == 200
+            assert time.monotonic() - began < 2
+            for each in searching:
+                each.result()

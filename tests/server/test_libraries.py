@@ -183,6 +183,21 @@ def test_a_file_for_a_library_that_is_removed_leaves_nothing(
     assert list((letters.home / "libraries").iterdir()) == []
 
 
+def test_of_those_who_make_one_library_one_is_told_that_it_has(libraries: Libraries) -> None:
+    together = threading.Barrier(8)
+
+    def make() -> bool:
+        together.wait()
+        try:
+            libraries.create("twice")
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(each.result() for each in [threads.submit(make) for _ in range(8)]) == 1
+
+
 def test_an_upload_for_which_there_is_no_room_is_not_taken_in_part(tmp_path: Path) -> None:
     with serving(tmp_path, limits={"indexing": 3}) as served:
         files = [("files", (f"{number}.txt", f"{number} {ORCHARD}".encode())) for number in range(8)]

@@ -63,9 +63,9 @@ def test_one_at_a_time_in_order_and_each_is_told_its_place() -> None:
 
     first, second, third = asyncio.run(run())
     assert order == ["first", "second", "third"]
-    assert [each for each in first if isinstance(each, Place)] == []
-    assert [each.ahead for each in second if isinstance(each, Place)] == [1]
-    assert [each.ahead for each in third if isinstance(each, Place)] == [2, 1]
+    assert [each.ahead for each in first if isinstance(each, Place)] == [0]
+    assert [each.ahead for each in second if isinstance(each, Place)] == [1, 0]
+    assert [each.ahead for each in third if isinstance(each, Place)] == [2, 1, 0]
     assert [each for each in third if isinstance(each, str)] == ["a", " b", ""]
     assert model.most_running == 1
 
@@ -170,6 +170,7 @@ def test_a_failure_reaches_its_asker_and_nobody_else() -> None:
     async def run() -> None:
         opened = queue(model)
         stream = opened.stream("1", "talking", fails)
+        assert await anext(stream) == Place(0)
         assert await anext(stream) == "begun"
         with pytest.raises(Busy, match="it broke"):
             await anext(stream)
@@ -305,6 +306,30 @@ def test_a_script_on_the_same_machine_does_not_lock_the_page_out(tmp_path: Path)
             finally:
                 model.held.set()
             assert [each.result() for each in asked] == [200] * 3
+
+
+@pytest.mark.parametrize("path", ["/api/libraries/default/ask", "/v1/chat/completions", "/v1/completions"])
+def test_who_finds_no_room_is_told_by_the_status(tmp_path: Path, path: str) -> None:
+    model = Talking("word " * 20)
+    body: dict[str, Any] = {"model": "talking", "stream": True, "max_tokens": 5}
+    body |= {"prompt": "Hi"} if "chat" not in path else {"messages": [{"role": "user", "content": "Hi"}]}
+    if path.endswith("ask"):
+        body = {"question": QUESTION, "effort": "fast", "reflect": False}
+
+    async def all_at_once(address: str) -> list[tuple[int, bool]]:
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
+            release = asyncio.get_running_loop().call_later(2, model.held.set)
+            answers = await asyncio.gather(*(client.post(path, json=body) for _ in range(24)))
+            release.cancel()
+            return [(each.status_code, "error" in each.text) for each in answers]
+
+    with serving(tmp_path / "home", model, limits={"waiting": 3}) as served:
+        served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
+        model.held.clear()
+        answers = asyncio.run(all_at_once(served.address))
+        assert served.http.get("/api/health").json()["queue"] == {"running": 0, "waiting": 0}
+    assert set(answers) == {(200, False), (429, True)}
+    assert answers.count((200, False)) >= 4
 
 
 def test_a_graceful_stop_finishes_the_answer_and_keeps_it(tmp_path: Path) -> None:

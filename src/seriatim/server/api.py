@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
@@ -81,6 +83,7 @@ async def search(library: LibraryName, body: Search, request: Request, services:
                 effort=body.effort,
                 progress=go_on,
             ),
+            is_long=body.effort != "fast",
         )
         context = await unless_gone(request, finding)
     services.metrics.searches.observe(time.perf_counter() - began)
@@ -96,7 +99,7 @@ async def search(library: LibraryName, body: Search, request: Request, services:
 )
 async def ask(library: LibraryName, body: Ask, services: ServicesHere, client: Client) -> EventStream:
     """Ask a library. The answer comes as server-sent events; hanging up cancels it."""
-    named = await services.libraries.run(library, lambda opened: documents.names_of(opened, body.documents))
+    services.libraries.folder(library)
     earlier = services.history.get(body.after) if body.after is not None else None
     if earlier is not None and earlier["library"] != library:
         raise NotFound(f"the answer {body.after} is of another library; ask a follow-up where it was given")
@@ -108,12 +111,11 @@ async def ask(library: LibraryName, body: Ask, services: ServicesHere, client: C
         order=body.order,
         effort=body.effort,
         reflect=body.reflect,
-        documents=None if named is None else tuple(named),
         after=body.after,
         earlier=None if earlier is None else (earlier["question"], earlier["answer"]),
     )
-    await asking.checked(services, question, client)
-    return EventStream(asking.event_stream(services, question, client))
+    question = await asking.checked(services, question, body.documents)
+    return await EventStream.begun(asking.event_stream(services, question, client))
 
 
 @router.head("/api/health", include_in_schema=False)
@@ -183,16 +185,12 @@ async def list_documents(library: LibraryName, services: ServicesHere) -> list[d
 async def add_documents(library: LibraryName, request: Request, services: ServicesHere) -> dict[str, object]:
     """Upload files. Each becomes a job that reads and indexes it in the background."""
     services.libraries.folder(library)  # before the files come
-    # Parsed here, for fields that are no files would stand in memory: FastAPI allows a thousand of a megabyte each.
-    async with request.form(max_files=services.settings.limits.upload_files, max_fields=0) as form:
-        files = [each for each in form.getlist("files") if isinstance(each, UploadFile)]
-        if not files:
-            raise HTTPException(422, 'no file came; send each as a part named "files" of multipart/form-data')
-        services.jobs.check(len(files))
-        jobs = [
-            await asyncio.to_thread(services.jobs.submit, library, each.filename or "document", each.file)
-            for each in files
-        ]
+    async with _uploaded(request, services.settings.limits.upload_files) as files:
+        with services.jobs.room(len(files)):
+            jobs = [
+                await asyncio.to_thread(services.jobs.submit, library, each.filename or "document", each.file)
+                for each in files
+            ]
     return {"jobs": [{"id": job.id, "name": job.name} for job in jobs]}
 
 
@@ -293,6 +291,25 @@ def get_answer(answer: Key, services: ServicesHere) -> dict[str, Any]:
 def remove_answer(answer: Key, services: ServicesHere) -> None:
     """Forget an answer."""
     services.history.remove(answer)
+
+
+@asynccontextmanager
+async def _uploaded(request: Request, most: int) -> AsyncIterator[list[UploadFile]]:
+    """The files in a request's body, at most so many; they are deleted after the block."""
+    # Parsed here, for fields that are no files would stand in memory: FastAPI allows a thousand of a megabyte each.
+    try:
+        form = await request.form(max_files=most, max_fields=0)
+    except UnicodeError as error:
+        raise HTTPException(400, "the form's names are not in the charset that it states; send UTF-8") from error
+    except OSError as error:
+        raise documents.not_kept(error) from error
+    try:
+        files = [each for each in form.getlist("files") if isinstance(each, UploadFile)]
+        if not files:
+            raise HTTPException(422, 'no file came; send each as a part named "files" of multipart/form-data')
+        yield files
+    finally:
+        await form.close()
 
 
 def _counts(library: Library) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """A question to a library, from the queue to the kept answer. The APIs differ only in how they tell of it."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,12 +9,12 @@ from seriatim.answering import Answer, answer
 from seriatim.reflection.events import Event
 from seriatim.retrieval.budget import Tokens
 from seriatim.retrieval.context import Context
-from seriatim.retrieval.library import check_request
+from seriatim.retrieval.library import Library, check_request
 from seriatim.retrieval.ranking import Effort
 from seriatim.retrieval.selection import Order
 from seriatim.server import documents
 from seriatim.server.errors import told
-from seriatim.server.events import event
+from seriatim.server.events import COMMENT, event
 from seriatim.server.models import Cancellable
 from seriatim.server.queue import Place
 from seriatim.server.services import Services
@@ -48,17 +48,23 @@ class Question:
         return f'{self.text} (asked after "{question}", to which the answer was: {answered})'
 
 
-async def checked(services: Services, question: Question, client: str) -> None:
-    """Raise what can be known to be wrong before the answer begins, so that it has an HTTP status of its own."""
+async def checked(services: Services, question: Question, ids: Sequence[str] | None = None) -> Question:
+    """`question`, put to the documents with these ids or to all. Raises what can be known to be wrong before the answer
+    begins, so that it has an HTTP status of its own."""
     check_request(question.text, tokens=question.tokens, order=question.order, effort=question.effort)
-    await services.libraries.run(question.library, lambda library: library.check_asked(question.documents))
-    services.queue.check(client)
+
+    def named(library: Library) -> tuple[str, ...] | None:
+        names = documents.names_of(library, ids)
+        library.check_asked(names)
+        return None if names is None else tuple(names)
+
+    return replace(question, documents=await services.libraries.run(question.library, named))
 
 
 async def steps(services: Services, question: Question, client: str) -> AsyncGenerator[Place | Event, None]:
-    """The steps of an answer; the last one is the `answer` event, whose `data` is the answer as it is kept: the
-    `ask --json` contract with `id`, `created`, `library` and `after`, and with `drafts`, which show what each
-    reflection changed.
+    """The steps of an answer, at once its place in the queue; the last one is the `answer` event, whose `data` is the
+    answer as it is kept: the `ask --json` contract with `id`, `created`, `library` and `after`, and with `drafts`,
+    which show what each reflection changed.
 
     Closing the iterator cancels the generation. Raises `SeriatimError`.
     """
@@ -92,29 +98,33 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             else:
                 yield step
 
-    if not services.models.is_open(question.model):
-        yield Event("stage", "load")
     async with aclosing(services.queue.stream(client, question.model, work)) as stream:
         async for step in stream:
             yield step
+            if step == Place(0) and not services.models.is_open(question.model):
+                yield Event("stage", "load")
     services.metrics.answers.inc()
 
 
 async def event_stream(services: Services, question: Question, client: str) -> AsyncGenerator[str, None]:
-    """The answer as server-sent events; what fails on the way is the last of them."""
+    """The answer as server-sent events; what fails once it is in the queue is the last of them."""
+    is_in = False
     try:
         async with aclosing(steps(services, question, client)) as stream:
             async for step in stream:
+                is_in = True
                 for each in _events(step):
                     yield each
     except Exception as error:
+        if not is_in:
+            raise
         message, kind = told(error)
         yield event("error", {"message": message, "type": kind})
 
 
 def _events(step: Place | Event) -> Iterator[str]:
     if isinstance(step, Place):
-        yield event("stage", {"name": "queue", "place": step.ahead})
+        yield event("stage", {"name": "queue", "place": step.ahead}) if step.ahead else COMMENT
     elif step.kind == "stage":
         yield event("stage", {"name": step.text, "place": None})
     elif step.kind == "passages":

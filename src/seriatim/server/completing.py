@@ -52,14 +52,14 @@ class Finish:
         }
 
 
-Turn = AsyncGenerator[Delta | Finish, None]
+Turn = AsyncGenerator[Place | Delta | Finish, None]
+"""Its places in the queue, its pieces, its end."""
 
 
 async def chat(services: Services, request: ChatRequest, client: str) -> Turn:
     """The next turn of a conversation, checked before it begins. Raises `SeriatimError`."""
     if request.model.startswith(PREFIX):
-        question = _question(request, services)
-        await asking.checked(services, question, client)
+        question = await asking.checked(services, _question(request, services))
         return _of_library(services, question, client)
     return written(services, [each.to_message() for each in request.messages], request, client)
 
@@ -67,18 +67,11 @@ async def chat(services: Services, request: ChatRequest, client: str) -> Turn:
 def written(services: Services, messages: Sequence[Message], request: Sampled, client: str) -> Turn:
     """What a bare model writes; the tags of a model that reflects are taken out. Raises `SeriatimError`."""
     name = services.models.checked(request.model)
-    services.queue.check(client)
 
     def work(generator: Cancellable) -> Iterator[Delta | Finish]:
         return _written(generator, messages, request, services.metrics)
 
-    async def turn() -> Turn:
-        async with aclosing(services.queue.stream(client, name, work)) as stream:
-            async for each in stream:
-                if not isinstance(each, Place):
-                    yield each
-
-    return turn()
+    return services.queue.stream(client, name, work)
 
 
 def _written(
@@ -117,8 +110,8 @@ async def _of_library(services: Services, question: Question, client: str) -> Tu
     async with aclosing(asking.steps(services, question, client)) as steps:
         async for step in steps:
             if isinstance(step, Place):
-                continue
-            if step.kind in ("plan", "thinking", "reflection"):
+                yield step
+            elif step.kind in ("plan", "thinking", "reflection"):
                 apart = "\n\n" if last[0] and last != (step.kind, step.segment) else ""
                 last = (step.kind, step.segment)
                 yield Delta(apart + step.text, reasoning=True)

@@ -22,6 +22,7 @@ from seriatim.server.errors import NotFound
 FILES = "files"
 """The folder below a library in which uploads are kept, each under a name that the server made."""
 
+_KEPT_FILE = re.compile(r"\.?[0-9a-f]{32}(\.\w+)?")
 _UPLOADED = re.compile(r"([0-9a-f]{32})/[^/]+")
 _LABEL_CHARACTERS = 200
 _NAMES = 4096  # whose id and label are kept at hand: every passage that is shown needs both
@@ -81,9 +82,17 @@ def keep(source: BinaryIO, folder: Path, file: str) -> None:
         if not folder.is_dir():
             raise NotFound("the library was removed while the upload came; add the file to another one") from error
         partial.unlink(missing_ok=True)
-        raise DocumentError(
-            f"the upload could not be kept ({error.strerror}); free some space and try again"
-        ) from error
+        raise not_kept(error) from error
+
+
+def not_kept(error: OSError) -> DocumentError:
+    """What is said of an upload for which the disk has no room."""
+    return DocumentError(f"the upload could not be kept ({error.strerror}); free some space and try again")
+
+
+def kept_files(folder: Path) -> list[str]:
+    """The files of uploads in a library's folder, with those that a kill left half written."""
+    return [path.name for path in (folder / FILES).glob("*") if _KEPT_FILE.fullmatch(path.name)]
 
 
 @lru_cache(_NAMES)

@@ -4,16 +4,18 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from seriatim.server.errors import ClientGone
 
 T = TypeVar("T")
 PING_S = 15.0
+COMMENT = ": still here\n\n"
+"""What says nothing, and shows that somebody is there."""
 
 
 def event(name: str, data: object) -> str:
@@ -29,24 +31,30 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, source: AsyncGenerator[str, None]) -> None:
+    def __init__(self, source: AsyncGenerator[str, None], first: str) -> None:
         self._source = source
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        super().__init__(pinged(source), headers=headers)
+        super().__init__(pinged(source, first), headers=headers)
 
-    async def stream_response(self, send: Send) -> None:
+    @classmethod
+    async def begun(cls, source: AsyncGenerator[str, None]) -> Self:
+        """The stream of a source whose first piece has come: what fails before that has an HTTP status of its own."""
+        return cls(source, await anext(source))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._source), aclosing(self.body_iterator):  # type: ignore[type-var]
-            await super().stream_response(send)
+            await super().__call__(scope, receive, send)
 
 
-async def pinged(source: AsyncIterator[str], every_s: float = PING_S) -> AsyncGenerator[str, None]:
-    """`source` with a comment wherever it is silent for long."""
+async def pinged(source: AsyncIterator[str], first: str, every_s: float = PING_S) -> AsyncGenerator[str, None]:
+    """`first`, and the rest of `source` with a comment wherever it is silent for long."""
     following: asyncio.Future[str] | None = None
     try:
+        yield first
         while True:
             following = asyncio.ensure_future(anext(source))
             while not (await asyncio.wait([following], timeout=every_s))[0]:
-                yield ": still here\n\n"
+                yield COMMENT
             try:
                 piece = following.result()
             except StopAsyncIteration:

@@ -2,16 +2,18 @@
 
 import logging
 import secrets
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event, Lock
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, ParamSpec
 
 from seriatim.documents.extraction import document_error
 from seriatim.documents.limits import Limits
 from seriatim.documents.reading import parse
-from seriatim.errors import SeriatimError
+from seriatim.errors import LibraryError, SeriatimError
 from seriatim.retrieval.library import Library
 from seriatim.server import documents
 from seriatim.server.database import Database
@@ -19,10 +21,11 @@ from seriatim.server.documents import Upload, document_id, upload
 from seriatim.server.errors import Busy, NotFound
 from seriatim.server.libraries import DEFAULT, Libraries
 
+Given = ParamSpec("Given")
 State = Literal["waiting", "reading", "done", "failed", "cancelled"]
 _ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 _STEPS = 2  # the file is parsed, then its text is cut and indexed
-_KEPT = 1000
+_KEPT = 1000  # the latest, and those that wait
 _ATTEMPTS = 3
 _log = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Jobs:
         self._lock = Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._stopping = False
+        self._coming = 0  # files for which there is room, and which are not submitted yet
         self._current = ""  # the job that is being read, and what ends its parsing
         self._stop = Event()
         self._jobs: dict[str, Job] = {}
@@ -64,21 +68,34 @@ class Jobs:
         waiting = self._database.run(
             "SELECT id, library, name, file, attempts FROM jobs WHERE state = 'waiting' ORDER BY number"
         )
+        awaited = {file for _, _, _, file, _ in waiting}
+        for library in self._libraries.names():
+            if others := set(documents.kept_files(self._libraries.place(library))) - awaited:
+                self._do(self._sweep, library, others)
         for key, library, name, file, attempts in waiting:
             self._jobs[key] = job = Job(key, name, library, "waiting")
             if attempts < _ATTEMPTS:
-                self._thread.submit(self._run, key, Upload(name, file))
+                self._do(self._run, key, Upload(name, file))
             else:
                 why = f"the server died {attempts} times while it read {name}; split it into smaller files"
                 self._end(job, "failed", error=why)
 
-    def check(self, files: int) -> None:
-        """Raise `Busy` where there is no room for so many more."""
-        if sum(job.state == "waiting" for job in list(self._jobs.values())) + files > self._most_waiting:
-            raise Busy("too many files wait to be indexed; add more when some are done")
+    @contextmanager
+    def room(self, files: int) -> Iterator[None]:
+        """A block in which so many files may be submitted. Raises `Busy` where there is no room for them."""
+        with self._lock:
+            waiting = sum(job.state == "waiting" for job in self._jobs.values())
+            if waiting + self._coming + files > self._most_waiting:
+                raise Busy("too many files wait to be indexed; add more when some are done")
+            self._coming += files
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming -= files
 
     def submit(self, library: str, given: str, source: BinaryIO) -> Job:
-        """Keep an upload and index it in its turn; `check` has been asked before.
+        """Keep an upload, in a block that has `room` for it, and index it in its turn.
 
         Raises `NotFound` where the library is gone, and `DocumentError` where the upload cannot be kept.
         """
@@ -93,12 +110,15 @@ class Jobs:
             "INSERT INTO jobs (id, library, name, file, state) VALUES (?, ?, ?, ?, 'waiting')",
             (key, library, taken.label, taken.file),
         )
+        self._database.run(
+            "DELETE FROM jobs WHERE state != 'waiting' AND number <= (SELECT max(number) FROM jobs) - ?", (_KEPT,)
+        )
         with self._lock:
             self._jobs[key] = job
             ended = [each.id for each in self._jobs.values() if each.state in _ENDED]
             for old in ended[: max(0, len(self._jobs) - _KEPT)]:
                 del self._jobs[old]
-        self._thread.submit(self._run, key, taken)
+        self._do(self._run, key, taken)
         return job
 
     def get(self, key: str) -> Job:
@@ -132,30 +152,47 @@ class Jobs:
         self._thread.submit(self._libraries.close_here)
         self._thread.shutdown(wait=True)
 
+    def _do(self, task: Callable[Given, None], *args: Given.args, **kwargs: Given.kwargs) -> None:
+        """Do something in the thread for indexing; nobody asks what became of it, so what fails there is logged."""
+        self._thread.submit(task, *args, **kwargs).add_done_callback(_log_failure)
+
     def _run(self, key: str, taken: Upload) -> None:
         self._current, self._stop = key, Event()  # before anything is looked at: a stop sets this one, or is seen
         job = self._jobs.get(key)
         if self._stopping or job is None or job.state != "waiting":
             return
-        # Counted before it is read, for a file may be such that the server does not live to count it afterwards.
-        self._database.run("UPDATE jobs SET attempts = attempts + 1 WHERE id = ?", (key,))
-        job = self._change(job, "reading")
         try:
-            library = self._libraries.opened(job.library)
-            file = library.path / documents.FILES / taken.file
-            document = self._index(library, job, taken, file)
-            if document is None or self._end(job, "done", document=document).state == "cancelled":
-                _take_back(library, taken)
+            self._read(job, taken)
         except SeriatimError as error:
             if self._stopping:  # it is still "waiting" on the disk
                 self._database.run("UPDATE jobs SET attempts = attempts - 1 WHERE id = ?", (key,))
                 return
+            if isinstance(error, LibraryError):
+                _log.error("indexing %s: %s", taken.file, error)
             self._end(job, "failed", error=str(error))
         except FileNotFoundError:  # the job was cancelled, or its library removed
             self._end(job, "cancelled")
         except Exception as error:
             _log.exception("indexing %s", taken.file)
             self._end(job, "failed", error=f"{taken.label} could not be indexed ({type(error).__name__}): add it again")
+
+    def _read(self, job: Job, taken: Upload) -> None:
+        # Counted before it is read, for a file may be such that the server does not live to count it afterwards.
+        self._database.run("UPDATE jobs SET attempts = attempts + 1 WHERE id = ?", (job.id,))
+        job = self._change(job, "reading")
+        library = self._libraries.opened(job.library)
+        file = library.path / documents.FILES / taken.file
+        document = self._index(library, job, taken, file)
+        if document is None or self._end(job, "done", document=document).state == "cancelled":
+            _take_back(library, taken)
+
+    def _sweep(self, name: str, files: Collection[str]) -> None:
+        """Remove those of `files` that belong to no document: a kill left them."""
+        library = self._libraries.opened(name)
+        held = {info.name.partition("/")[0] for info in library.documents()}
+        for file in files:
+            if file.partition(".")[0] not in held:  # of one half written that is ""
+                (library.path / documents.FILES / file).unlink(missing_ok=True)
 
     def _index(self, library: Library, job: Job, taken: Upload, file: Path) -> str | None:
         """Read and index a file. Returns the document's id, that of the earlier one where the library has these very
@@ -205,6 +242,11 @@ class Jobs:
         rows = self._database.run("SELECT file FROM jobs WHERE id = ?", (job.id,))
         for (file,) in rows:
             (self._libraries.place(job.library) / documents.FILES / file).unlink(missing_ok=True)
+
+
+def _log_failure(task: "Future[None]") -> None:
+    if error := task.exception():
+        _log.error("indexing: %s", error, exc_info=None if isinstance(error, SeriatimError) else error)
 
 
 def _take_back(library: Library, taken: Upload) -> None:

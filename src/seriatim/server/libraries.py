@@ -24,7 +24,7 @@ DEFAULT = "default"
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _OPEN_PER_THREAD = 4
-_SEARCH_THREADS = 2
+_THREADS = 2  # of either kind
 
 T = TypeVar("T")
 
@@ -33,16 +33,18 @@ class Libraries:
     """A library is a folder below `libraries` in Seriatim's home; `default` is that of the command line.
 
     SQLite ties a connection to its thread, so every thread that searches, indexes or asks has its own: `opened`.
-    Searches run in two threads of their own, and at most `most_searches` run or wait.
+    What takes long, such as a search that embeds, has two threads of its own, lest the rest wait for it, and the rest
+    has two. At most `most_searches` of all run or wait.
     """
 
     def __init__(self, home: Path, *, embedder: str | None, most_searches: int, most_libraries: int) -> None:
         self._home, self._embedder = home, embedder
         self._most_searches, self._most_libraries = most_searches, most_libraries
         self._removed: dict[str, int] = {}  # how often a library of that name was removed
-        self._lock = threading.RLock()  # who has it knows that no library is removed meanwhile
+        self._lock = threading.RLock()  # who has it knows that no library is made or removed meanwhile
         self._here = threading.local()
-        self._threads = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="search")
+        self._quick = ThreadPoolExecutor(_THREADS, thread_name_prefix="read")
+        self._long = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
         self._pending: set[Future[Any]] = set()
         self._stopping = False
         for left in (home / "libraries").glob(".removed-*"):  # by a kill
@@ -68,12 +70,13 @@ class Libraries:
         """Make an empty library. Raises `UsageError` for a name that is none, `Conflict` for one that is taken."""
         if not _NAME.fullmatch(name):
             raise UsageError("a library's name has 1 to 64 of the characters a-z, 0-9 and -; choose such a name")
-        taken = self.names()
-        if name in taken:
-            raise Conflict(f"there is a library {name} already; choose another name")
-        if len(taken) >= self._most_libraries:
-            raise Conflict(f"there are {len(taken)} libraries, and no more are allowed; remove one first")
-        Library(self.place(name), embedder=self._embedder).close()
+        with self._lock:
+            taken = self.names()
+            if name in taken:
+                raise Conflict(f"there is a library {name} already; choose another name")
+            if len(taken) >= self._most_libraries:
+                raise Conflict(f"there are {len(taken)} libraries, and no more are allowed; remove one first")
+            Library(self.place(name), embedder=self._embedder).close()
 
     def remove(self, name: str, forget: Callable[[str], None]) -> None:
         """Remove a library with all that is in it, and `forget` what else is kept of it.
@@ -122,9 +125,9 @@ class Libraries:
         for _, library in kept.values():
             library.close()
 
-    async def run(self, name: str, read: Callable[[Library], T]) -> T:
-        """What `read` finds in a library, in one of the threads for searches. Raises `Busy`."""
-        return await self._in_thread(lambda: read(self.opened(name)))
+    async def run(self, name: str, read: Callable[[Library], T], *, is_long: bool = False) -> T:
+        """What `read` finds in a library, in one of the threads for this. Raises `Busy`."""
+        return await self._in_thread(self._long if is_long else self._quick, lambda: read(self.opened(name)))
 
     async def each(self, read: Callable[[Library], T]) -> list[tuple[str, T | LibraryError]]:
         """What `read` finds in every library, by name, or why one cannot be opened. Raises `Busy`.
@@ -134,7 +137,7 @@ class Libraries:
         found: list[tuple[str, T | LibraryError]] = []
         for name in self.names():
             try:
-                found.append((name, await self._in_thread(partial(self._glance, name, read))))
+                found.append((name, await self._in_thread(self._quick, partial(self._glance, name, read))))
             except NotFound:
                 pass  # removed meanwhile
             except LibraryError as error:
@@ -161,20 +164,20 @@ class Libraries:
 
     def close(self) -> None:
         """Wait for the searches, and close all that they had open."""
-        met = threading.Barrier(_SEARCH_THREADS)  # else one thread might close its libraries twice, and the other never
+        for threads in (self._quick, self._long):
+            met = threading.Barrier(_THREADS)  # else one might close its libraries twice, and the other never
+            for _ in range(_THREADS):
+                threads.submit(self._leave, met)
+            threads.shutdown(wait=True)
 
-        def leave() -> None:
-            met.wait()
-            self.close_here()
+    def _leave(self, met: threading.Barrier) -> None:
+        met.wait()
+        self.close_here()
 
-        for _ in range(_SEARCH_THREADS):
-            self._threads.submit(leave)
-        self._threads.shutdown(wait=True)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         if len(self._pending) >= self._most_searches:
             raise Busy("too many searches are waiting; try again in a moment")
-        searching = self._threads.submit(work)
+        searching = threads.submit(work)
         self._pending.add(searching)
         searching.add_done_callback(self._pending.discard)  # who waits for it may be gone before
         return await asyncio.wrap_future(searching)

@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 import seriatim
 from seriatim.documents.extraction import document_error
-from seriatim.errors import DocumentError, LibraryError, SeriatimError, UsageError
+from seriatim.errors import DocumentError, LibraryError, ModelError, SeriatimError, UsageError
 from seriatim.files import sha256
 from seriatim.retrieval.library import Library
 from seriatim.server import asking, documents
@@ -85,7 +85,9 @@ def _finding(server: MCPServer[Any], services: Services) -> None:
         """Find the passages of a library that answer a question best, in reading order."""
         with services.libraries.while_awaited() as go_on:
             context = await services.libraries.run(
-                library, lambda opened: opened.search(question, tokens=tokens, effort=effort, progress=go_on)
+                library,
+                lambda opened: opened.search(question, tokens=tokens, effort=effort, progress=go_on),
+                is_long=effort != "fast",
             )
         return public_context(context)
 
@@ -99,19 +101,22 @@ def _asking(server: MCPServer[Any], services: Services) -> None:
         """Let the local model answer a question from a library, with citations that are checked. Takes a while."""
         asked = Question(text=question, library=library, model=services.models.default, tokens=tokens)
         client = _client(context)
-        await asking.checked(services, asked, client)
+        asked = await asking.checked(services, asked)
         whole: dict[str, Any] = {}
         async with aclosing(asking.steps(services, asked, client)) as steps:
             count = 0
             async for step in steps:
                 if isinstance(step, Place):
-                    count += 1
-                    await context.report_progress(count, message=f"waiting, {step.ahead} ahead")
+                    if step.ahead:
+                        count += 1
+                        await context.report_progress(count, message=f"waiting, {step.ahead} ahead")
                 elif step.kind == "stage":
                     count += 1
                     await context.report_progress(count, message=step.text)
                 elif step.kind == "answer":
                     whole = step.data
+        if not whole:
+            raise ModelError("the model broke off before its answer was finished: ask again")
         shown = ("id", "answer", "answered", "complete", "reflections", "citations", "model")
         return {name: whole[name] for name in shown}
 
@@ -127,10 +132,11 @@ def _adding(server: MCPServer[Any], services: Services) -> None:
         library: InLibrary = "default",
     ) -> dict[str, Any]:
         """Add a text to a library, for search and ask."""
-        services.jobs.check(1)
         label = name if name.lower().endswith((".md", ".txt")) else f"{name}.txt"
         source = io.BytesIO(text.encode("utf-8", "replace"))
-        job = await _done(services, await asyncio.to_thread(services.jobs.submit, library, label, source))
+        with services.jobs.room(1):
+            waiting = await asyncio.to_thread(services.jobs.submit, library, label, source)
+        job = await _done(services, waiting)
         info = await services.libraries.run(library, lambda opened: documents.find(opened, str(job.document)))
         return {"document": job.document, "name": documents.shown_name(info.name), "library": library}
 
@@ -144,7 +150,7 @@ def _adding_files(server: MCPServer[Any], services: Services, folders: Sequence[
     ) -> dict[str, Any]:
         """Add a file of this machine to a library. Only files in the folders that the user allowed can be read."""
         file = _allowed(path, folders)
-        name = await services.libraries.run(library, lambda opened: _added(opened, file))
+        name = await services.libraries.run(library, lambda opened: _added(opened, file), is_long=True)
         return {"name": documents.shown_name(name), "library": library}
 
 

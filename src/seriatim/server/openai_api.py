@@ -13,11 +13,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from seriatim.errors import ModelError
 from seriatim.models.generator import Message
 from seriatim.server.completing import PREFIX, Delta, Finish, Turn, chat, written
 from seriatim.server.errors import NotFound, error_body, told
-from seriatim.server.events import EventStream, unless_gone
+from seriatim.server.events import COMMENT, EventStream, unless_gone
 from seriatim.server.openai_requests import ChatRequest, CompletionRequest, EmbeddingRequest
+from seriatim.server.queue import Place
 from seriatim.server.services import Client, Services, ServicesHere
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
@@ -46,7 +48,7 @@ async def chat_completions(
     turn = await chat(services, body, client)
     head = _head("chatcmpl", "chat.completion", body.model)
     if body.stream:
-        return EventStream(_chat_chunks(turn, head, with_usage=body.with_usage))
+        return await EventStream.begun(_chat_chunks(turn, head, with_usage=body.with_usage))
     text, reasoning, finish = await unless_gone(request, _collected(turn))
     message = {"role": "assistant", "content": text, "refusal": None, **finish.extra}
     if reasoning:
@@ -65,7 +67,7 @@ async def completions(
     turn = written(services, [Message("user", body.text)], body, client)
     head = _head("cmpl", "text_completion", body.model)
     if body.stream:
-        return EventStream(_text_chunks(turn, head, with_usage=body.with_usage))
+        return await EventStream.begun(_text_chunks(turn, head, with_usage=body.with_usage))
     text, _, finish = await unless_gone(request, _collected(turn))
     choice = {"index": 0, "text": text, "finish_reason": finish.reason, "logprobs": None}
     return {**head, "choices": [choice], "usage": finish.usage()}
@@ -101,12 +103,15 @@ def _head(prefix: str, kind: str, model: str) -> dict[str, object]:
 async def _collected(turn: Turn) -> tuple[str, str, Finish]:
     """A whole turn: its content, its reasoning, its end."""
     texts: dict[bool, list[str]] = {False: [], True: []}
+    finish: Finish | None = None
     async with aclosing(turn):
         async for each in turn:
-            if isinstance(each, Finish):
-                finish = each
-            else:
+            if isinstance(each, Delta):
                 texts[each.reasoning].append(each.text)
+            elif isinstance(each, Finish):
+                finish = each
+    if finish is None:
+        raise ModelError("the model broke off before its answer was finished: ask again")
     return "".join(texts[False]).strip(), "".join(texts[True]).strip(), finish
 
 
@@ -121,10 +126,11 @@ async def _chat_chunks(turn: Turn, head: dict[str, object], *, with_usage: bool)
             return choice({"reasoning_content": delta.text, "reasoning": delta.text})
         return choice({"content": delta.text})
 
-    yield _data({**head, "choices": [choice({"role": "assistant", "content": ""})]})
-    async for piece in _chunks(
-        turn, head, of_delta, lambda finish: choice(dict(finish.extra), finish.reason), with_usage=with_usage
-    ):
+    def of_finish(finish: Finish) -> dict[str, object]:
+        return choice(dict(finish.extra), finish.reason)
+
+    role = _data({**head, "choices": [choice({"role": "assistant", "content": ""})]})
+    async for piece in _chunks(turn, head, role, of_delta, of_finish, with_usage=with_usage):
         yield piece
 
 
@@ -135,28 +141,38 @@ async def _text_chunks(turn: Turn, head: dict[str, object], *, with_usage: bool)
     def of_delta(delta: Delta) -> dict[str, object] | None:
         return None if delta.reasoning else choice(delta.text)
 
-    async for piece in _chunks(turn, head, of_delta, lambda finish: choice("", finish.reason), with_usage=with_usage):
+    def of_finish(finish: Finish) -> dict[str, object]:
+        return choice("", finish.reason)
+
+    async for piece in _chunks(turn, head, COMMENT, of_delta, of_finish, with_usage=with_usage):
         yield piece
 
 
 async def _chunks(
     turn: Turn,
     head: dict[str, object],
+    first: str,
     of_delta: Callable[[Delta], dict[str, object] | None],
     of_finish: Callable[[Finish], dict[str, object]],
     *,
     with_usage: bool,
 ) -> AsyncGenerator[str, None]:
+    is_in = False
     try:
         async with aclosing(turn):
             async for each in turn:
-                if isinstance(each, Finish):
+                if isinstance(each, Place):
+                    yield COMMENT if is_in else first
+                    is_in = True
+                elif isinstance(each, Finish):
                     yield _data({**head, "choices": [of_finish(each)]})
                     if with_usage:
                         yield _data({**head, "choices": [], "usage": each.usage()})
                 elif (choice := of_delta(each)) is not None and each.text:
                     yield _data({**head, "choices": [choice]})
     except Exception as error:
+        if not is_in:
+            raise
         yield _data(error_body(*told(error)))
     else:
         yield "data: [DONE]\n\n"

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How many are ahead of a question that waits, counting the one that runs."""
+    """How many are ahead of a question, counting the one that runs; 0 once it is its turn."""
 
     ahead: int
 
@@ -82,31 +82,25 @@ class ModelQueue:
     def running(self) -> int:
         return int(self._running is not None)
 
-    def check(self, client: str) -> None:
-        """Raise `Busy` where there is no room for one more of this client, `Unavailable` where the server stops."""
-        if self._stopping:
-            raise Unavailable(STOPPING)
-        if len(self._waiting) >= self._most_waiting:
-            raise Busy(f"{len(self._waiting)} questions are waiting already; ask again in a while")
-        if sum(ticket.client == client for ticket in self._waiting) >= self._most_per_client:
-            raise Busy(f"{self._most_per_client} of your questions are waiting already; ask again when one is done")
-
     async def stream(
         self, client: str, model: str, work: Callable[[Cancellable], Iterator[T]]
     ) -> AsyncGenerator[T | Place, None]:
-        """What `work` yields, given the model, after the places in the queue. Closing the iterator cancels it."""
-        self.check(client)
+        """The places in the queue, at once the first, then what `work` yields, given the model. Closing the iterator
+        cancels it. Raises, before anything is yielded, `Busy` where there is no room for one more of this client, and
+        `Unavailable` where the server stops."""
         ticket = self._enter(client)
         try:
-            told = 0
-            while ticket is not self._running:
-                ticket.moved.clear()
-                if (ahead := 1 + self._waiting.index(ticket)) != told:
-                    told = ahead
-                    yield Place(ahead)
-                await ticket.moved.wait()
+            told: int | None = None
+            while told != 0:
                 if ticket.refused:
                     raise Unavailable(STOPPING)
+                ticket.moved.clear()
+                ahead = 0 if ticket is self._running else 1 + self._waiting.index(ticket)
+                if ahead != told:
+                    told = ahead
+                    yield Place(ahead)
+                if told:
+                    await ticket.moved.wait()
             async with aclosing(self._run(ticket, model, work)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
@@ -149,7 +143,13 @@ class ModelQueue:
         self._thread.submit(work)
 
     def _enter(self, client: str) -> _Ticket:
+        if self._stopping:
+            raise Unavailable(STOPPING)
+        if len(self._waiting) >= self._most_waiting:
+            raise Busy(f"{len(self._waiting)} questions are waiting already; ask again in a while")
         own = [ticket.round for ticket in self._waiting if ticket.client == client]
+        if len(own) >= self._most_per_client:
+            raise Busy(f"{self._most_per_client} of your questions are waiting already; ask again when one is done")
         if self._running is not None and self._running.client == client:
             own.append(self._running.round)
         ticket = _Ticket(client, max([self._round, *(each + 1 for each in own)]), next(self._numbers))
