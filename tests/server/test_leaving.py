@@ -14,6 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from seriatim.retrieval import library, ranking
+from seriatim.server import documents, embedding
+from tests.documents.making import pdf
 from tests.server.conftest import QUESTION, Served, serving
 
 BATCHES = 150
@@ -117,3 +119,45 @@ def test_long_searches_hold_up_nothing_else(tmp_path: Path, embedder: Slow) -> N
             assert time.monotonic() - began < 2
             for each in searching:
                 each.result()
+
+
+def test_texts_that_nobody_awaits_are_not_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embed, embedded = embedding.static.embed, []
+
+    def slow(texts: Sequence[str]) -> NDArray[np.float32]:
+        embedded.append(len(texts))
+        time.sleep(0.5)
+        return embed(texts)
+
+    monkeypatch.setattr(embedding.static, "embed", slow)
+    with serving(tmp_path) as served:
+        for _ in range(3):
+            with pytest.raises(httpx.ReadTimeout):
+                served.http.post("/v1/embeddings", json={"model": "static", "input": ["a"] * 1000}, timeout=0.2)
+        began = time.monotonic()
+        assert served.http.post("/v1/embeddings", json={"model": "static", "input": "a"}).status_code == 200
+        assert time.monotonic() - began < 2
+    assert sum(embedded) < 300
+
+
+def test_pages_that_nobody_awaits_are_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def slow(_: Path, page: int) -> bytes:
+        drawn.append(page)
+        time.sleep(1.5)
+        return b"a picture"
+
+    monkeypatch.setattr(documents, "picture", slow)
+    with serving(tmp_path) as served:
+        (job,) = served.upload(("book.pdf", pdf(["The oil was sold at Sunder. " * 9] * 9)))
+        pages = f"/api/libraries/default/documents/{job['document']}/pages"
+
+        def leave(page: int) -> None:
+            with pytest.raises(httpx.ReadTimeout):
+                served.http.get(f"{pages}/{page}.png", timeout=0.5)
+
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(leave, range(1, 7)))
+        assert served.http.get(f"{pages}/7.png").status_code == 200
+    assert len(drawn) == 3

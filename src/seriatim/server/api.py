@@ -233,11 +233,15 @@ async def document_pages(library: LibraryName, document: Key, services: Services
     responses={200: {"content": {"image/png": {}}}},
 )
 async def page_image(
-    library: LibraryName, document: Key, page: Annotated[int, Path(ge=1, le=100_000)], services: ServicesHere
+    library: LibraryName,
+    document: Key,
+    page: Annotated[int, Path(ge=1, le=100_000)],
+    request: Request,
+    services: ServicesHere,
 ) -> Response:
     """A page of a PDF as an image."""
     file = await services.libraries.run(library, lambda opened: documents.source(opened, document))
-    image = await services.pictured(lambda: documents.picture(file, page))
+    image = await unless_gone(request, services.pictured(lambda: documents.picture(file, page)))
     return Response(image, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
 

@@ -74,9 +74,9 @@ async def completions(
 
 
 @router.post("/embeddings")
-async def embeddings(body: EmbeddingRequest, services: ServicesHere) -> dict[str, object]:
+async def embeddings(body: EmbeddingRequest, request: Request, services: ServicesHere) -> dict[str, object]:
     """Unit vectors of texts, by an embedder of the catalogue or by "static"."""
-    vectors, tokens = await services.embeddings.embed(body.model, body.texts, body.dimensions)
+    vectors, tokens = await unless_gone(request, services.embeddings.embed(body.model, body.texts, body.dimensions))
     encoded: Callable[[Any], object] = vectors.encoded if body.encoding_format == "base64" else vectors.numbers
     return {
         "object": "list",
