@@ -20,6 +20,7 @@ from seriatim.server.queue import Place
 from seriatim.server.services import Services
 
 _EARLIER_CHARACTERS = 600
+_CUT_SHORT = "the server was stopped before the answer was complete"
 _TEXTS = ("plan", "thinking", "draft", "output")
 
 
@@ -81,7 +82,7 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             order=question.order,
             effort=question.effort,
             reflect=question.reflect,
-            progress=lambda *_: generator.check(),
+            progress=generator.go_on,
         ):
             if step.kind == "stage" and step.text == "draft":
                 drafts.append("")
@@ -89,8 +90,9 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
                 drafts[-1] += step.text
             if step.kind == "answer":
                 # Kept before anybody hears of it: what was once shown is not lost.
-                more = {"question": question.text, "drafts": drafts, "notes": list(library.notes)}
-                whole = {**_public(step.data), **more}
+                whole = {**_public(step.data), "question": question.text, "drafts": drafts, "notes": [*library.notes]}
+                if generator.cut_short:
+                    whole |= {"complete": False, "notes": [*library.notes, _CUT_SHORT]}
                 services.metrics.count_tokens(step.data.usage)
                 with services.libraries.staying(question.library, library):
                     kept = services.history.keep(question.library, whole, after=question.after)

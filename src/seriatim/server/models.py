@@ -109,10 +109,12 @@ class Cancelled(Exception):
 
 
 class Cancellable:
-    """A `Generator` that stops, by closing the model's iterator, once `gone` is set."""
+    """A `Generator` that stops, by closing the model's iterator, once `gone` is set, and whose budget is spent once
+    `enough` is. `cut_short` says whether it ended so."""
 
-    def __init__(self, generator: Generator, gone: threading.Event) -> None:
-        self._generator, self._gone = generator, gone
+    def __init__(self, generator: Generator, gone: threading.Event, enough: threading.Event) -> None:
+        self._generator, self._gone, self._enough = generator, gone, enough
+        self.cut_short = False
 
     @property
     def name(self) -> str:
@@ -145,7 +147,11 @@ class Cancellable:
             yield from self._checked(messages, prefix, stop, max_tokens, sampling)
         except ModelError:
             self.check()  # an interrupted model says that it was broken off
-            raise
+            if not self._enough.is_set():
+                raise
+            self.cut_short = True
+        if self.cut_short:
+            yield Piece(finish_reason="length")
 
     def interrupt(self) -> None:
         """Wake a model that is at work on a long prompt, where it knows how to be woken; any thread may call."""
@@ -158,16 +164,28 @@ class Cancellable:
         if self._gone.is_set():
             raise Cancelled
 
+    def go_on(self, *_: object) -> None:
+        """Raise `Cancelled`, or `Unavailable` where it is too late to begin an answer."""
+        self.check()
+        if self._enough.is_set():
+            raise Unavailable(STOPPING)
+
     def close(self) -> None:
         """Nothing: the model stays open for the next."""
 
     def _checked(
         self, messages: Sequence[Message], prefix: str, stop: Sequence[str], max_tokens: int, sampling: Sampling
     ) -> Iterator[Piece]:
+        if self._enough.is_set():
+            self.cut_short = True
+            return
         pieces = self._generator.stream(messages, prefix=prefix, stop=stop, max_tokens=max_tokens, sampling=sampling)
         try:
             for piece in pieces:
                 self.check()
+                if self._enough.is_set() and piece.finish_reason is None:
+                    self.cut_short = True
+                    return
                 yield piece
         finally:
             if isinstance(pieces, Closable):

@@ -43,9 +43,11 @@ class _Ticket:
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """What the model is at: `generator` once it is open, `done` once it has begun."""
+    """What the model is at: `generator` once it is open, `done` once it has begun. `gone` is set when nobody waits for
+    it any more, `enough` when it is to end as it is."""
 
     gone: Event = field(default_factory=Event)
+    enough: Event = field(default_factory=Event)
     generator: Cancellable | None = None
     done: Future[None] = field(default_factory=Future)
 
@@ -119,6 +121,12 @@ class ModelQueue:
             ticket.refused = True
             ticket.moved.set()
         self._waiting.clear()
+
+    def finish(self) -> None:
+        """Let the answer that runs end as if the model's budget were spent."""
+        if self._at_work is not None:
+            self._at_work.enough.set()
+            _wake(self._at_work, asyncio.get_running_loop())
 
     def close(self, also: Callable[[], None]) -> None:
         """Cancel what still runs, then close the model and do `also`, in its thread. A model that does not end within
@@ -202,7 +210,7 @@ class ModelQueue:
         """Runs in the model's thread."""
         error: BaseException | None = None
         try:
-            at_work.generator = Cancellable(self._models.open(model), at_work.gone)
+            at_work.generator = Cancellable(self._models.open(model), at_work.gone, at_work.enough)
             for outcome in work(at_work.generator):
                 tell(outcome)
         except Cancelled:

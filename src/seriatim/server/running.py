@@ -19,6 +19,7 @@ from seriatim.server.services import Services
 from seriatim.server.settings import Settings
 
 _KEEP_ALIVE_S = 30
+_FAREWELL_S = 3  # for an answer that is ended to be checked, kept and sent
 _log = logging.getLogger(__name__)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (no browser can open these, though one can listen)
 
@@ -26,8 +27,8 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (no browser c
 def serve(settings: Settings, *, started: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `started` gets the address once the server answers.
 
-    Then nobody is let in any more, answers under way are finished within `settings.stop_s`, and uploads that wait are
-    kept for the next start. Raises `SeriatimError`.
+    Then nobody is let in any more, an answer under way that is not finished within `settings.stop_s` is ended and kept
+    as it is, and uploads that wait are kept for the next start. Raises `SeriatimError`.
     """
     server(settings, started).run()
 
@@ -59,7 +60,7 @@ def server(settings: Settings, started: Callable[[str], None]) -> "Server":
         limit_concurrency=limits.connections,
         h11_max_incomplete_event_size=limits.header_bytes,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, round(settings.stop_s)),
+        timeout_graceful_shutdown=round(settings.stop_s + _FAREWELL_S),
         backlog=512,
     )
     return Server(config, services, (listening, lock), started)
@@ -92,8 +93,11 @@ class Server(uvicorn.Server):
             self._started(f"http://{host}:{self._listening.getsockname()[1]}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._services.queue.stop()
+        queue = self._services.queue
+        queue.stop()
+        ending = asyncio.get_running_loop().call_later(self._services.settings.stop_s, queue.finish)
         await super().shutdown(sockets)
+        ending.cancel()
 
 
 def _alone(home: Path) -> IO[str]:
