@@ -9,6 +9,7 @@ import numpy as np
 import openai
 import pytest
 
+from seriatim.models.generator import Piece
 from seriatim.server.reference import operations
 from tests.server.conftest import QUESTION, Served, serving
 from tests.server.talking import ANSWER, Talking
@@ -120,7 +121,7 @@ def test_errors_are_openais(client: openai.OpenAI) -> None:
         client.chat.completions.create(model="gpt-9", messages=ASKED)
     with pytest.raises(openai.NotFoundError, match="no library 'none'"):
         client.chat.completions.create(model="seriatim/none", messages=ASKED)
-    with pytest.raises(openai.UnprocessableEntityError, match="no tools are called"):
+    with pytest.raises(openai.BadRequestError, match="no tools are called"):
         client.chat.completions.create(model="talking", messages=ASKED, tools=[], tool_choice="required")
     with pytest.raises(openai.BadRequestError, match="holds 8192 for prompt and answer"):
         client.chat.completions.create(model="talking", messages=[{"role": "user", "content": "so " * 9000}])
@@ -130,6 +131,49 @@ def test_errors_are_openais(client: openai.OpenAI) -> None:
                 model="talking", messages=[{"role": "user", "content": "so " * 9000}], stream=True
             )
         )
+
+
+@pytest.mark.parametrize("asked", [{"temperature": 9}, {"messages": []}, {"max_tokens": 0}, {"messages": "hello"}])
+def test_what_is_invalid_is_a_bad_request(client: openai.OpenAI, asked: dict[str, Any]) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(**{"model": "talking", "messages": ASKED, **asked})
+    assert refused.value.param == next(iter(asked))
+    assert refused.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize("texts", ["", " ", ["oil", ""], ["\n"]])
+def test_an_empty_text_has_no_vector(client: openai.OpenAI, texts: str | list[str]) -> None:
+    with pytest.raises(openai.BadRequestError, match="an empty text has no vector"):
+        client.embeddings.create(model="static", input=texts)
+
+
+@pytest.mark.parametrize("ids", [[1, 2, 3], [[1, 2], [3]]])
+def test_token_ids_are_refused_with_what_to_do(client: openai.OpenAI, ids: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="set check_embedding_ctx_length=False"):
+        client.embeddings.create(model="static", input=ids)
+
+
+def test_a_turn_that_breaks_off_is_told(client: openai.OpenAI, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.model, "stream", lambda *_, **__: iter([Piece("They sold")]))
+    with pytest.raises(openai.InternalServerError, match="broke off"):
+        client.chat.completions.create(model="talking", messages=ASKED)
+    with pytest.raises(openai.APIError, match="broke off"):
+        list(client.chat.completions.create(model="talking", messages=ASKED, stream=True))
+
+
+def test_langchains_embeddings(server: Served) -> None:
+    from langchain_openai import OpenAIEmbeddings
+
+    embeddings = OpenAIEmbeddings(
+        base_url=f"{server.address}/v1",
+        api_key="none",
+        model="static",
+        check_embedding_ctx_length=False,
+        max_retries=0,
+    )
+    rows = np.array(embeddings.embed_documents(["the price of oil", "pear trees"]))
+    question = np.array(embeddings.embed_query("what the oil cost"))
+    assert rows[0] @ question > rows[1] @ question
 
 
 def test_langchain(server: Served) -> None:
@@ -195,7 +239,7 @@ def test_what_open_webui_sends(server: Served) -> None:
 def test_what_cannot_be_done_is_refused(server: Served, asked: dict[str, Any]) -> None:
     body = {"model": "talking", "messages": [{"role": "user", "content": "hello"}], **asked}
     answer = server.http.post("/v1/chat/completions", json=body)
-    assert answer.status_code == 422
+    assert answer.status_code == 400
     assert "leave" in answer.json()["error"]["message"]
 
 

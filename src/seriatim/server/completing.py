@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seriatim.answering import GREEDY
-from seriatim.errors import UsageError
+from seriatim.errors import ModelError, UsageError
 from seriatim.models.generator import Message, Usage
 from seriatim.reflection.events import Event
 from seriatim.reflection.parser import ReflectionParser, merge
@@ -85,6 +85,7 @@ def _written(
         )
     most = min(request.most_tokens, generator.context_tokens - needed)
     parser = ReflectionParser()
+    finished = False
     for piece in generator.stream(messages, stop=request.stops, max_tokens=most, sampling=sampling(request)):
         if piece.reasoning:
             yield Delta(piece.text, reasoning=True)
@@ -95,6 +96,9 @@ def _written(
             metrics.count_tokens(usage)
             yield from _untagged(merge(parser.close()))
             yield Finish(piece.finish_reason, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+            finished = True
+    if not finished:
+        raise ModelError(f"{generator.name} broke off before its answer was finished: ask again")
 
 
 def _untagged(events: Sequence[Event]) -> Iterator[Delta]:

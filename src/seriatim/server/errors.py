@@ -86,9 +86,13 @@ def handle_errors(app: FastAPI) -> None:
         return error_response(status, "the client is gone", kind)
 
     @app.exception_handler(RequestValidationError)
-    def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         where, said = _invalid_words(error)
-        return error_response(422, f"{where or 'the body'}: {said}; see /docs", "invalid_request_error", where or None)
+        # OpenAI's API knows no 422, and its clients' programs look for what 400 raises.
+        status = 400 if request.url.path.startswith("/v1/") else 422
+        return error_response(
+            status, f"{where or 'the body'}: {said}; see /docs", "invalid_request_error", where or None
+        )
 
     @app.exception_handler(HTTPException)
     def _http(_: Request, error: HTTPException) -> JSONResponse:

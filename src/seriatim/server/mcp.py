@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 import seriatim
 from seriatim.documents.extraction import document_error
-from seriatim.errors import DocumentError, LibraryError, ModelError, SeriatimError, UsageError
+from seriatim.errors import DocumentError, LibraryError, SeriatimError, UsageError
 from seriatim.files import sha256
 from seriatim.retrieval.library import Library
 from seriatim.server import asking, documents
@@ -115,8 +115,6 @@ def _asking(server: MCPServer[Any], services: Services) -> None:
                     await context.report_progress(count, message=step.text)
                 elif step.kind == "answer":
                     whole = step.data
-        if not whole:
-            raise ModelError("the model broke off before its answer was finished: ask again")
         shown = ("id", "answer", "answered", "complete", "reflections", "citations", "model")
         return {name: whole[name] for name in shown}
 

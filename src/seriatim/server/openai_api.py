@@ -13,7 +13,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from seriatim.errors import ModelError
 from seriatim.models.generator import Message
 from seriatim.server.completing import PREFIX, Delta, Finish, Turn, chat, written
 from seriatim.server.errors import NotFound, error_body, told
@@ -110,8 +109,7 @@ async def _collected(turn: Turn) -> tuple[str, str, Finish]:
                 texts[each.reasoning].append(each.text)
             elif isinstance(each, Finish):
                 finish = each
-    if finish is None:
-        raise ModelError("the model broke off before its answer was finished: ask again")
+    assert finish is not None  # a turn has an end, or raises
     return "".join(texts[False]).strip(), "".join(texts[True]).strip(), finish
 
 

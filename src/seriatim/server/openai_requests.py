@@ -127,6 +127,23 @@ class EmbeddingRequest(BaseModel):
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(ge=1)] | None = None
 
+    @field_validator("input", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        first = value[0] if isinstance(value, list) and value else None
+        if isinstance(first, int) or (isinstance(first, list) and first and isinstance(first[0], int)):
+            raise ValueError(
+                "token ids are not read here, send text; in LangChain set check_embedding_ctx_length=False"
+            )
+        return value
+
+    @field_validator("input")
+    @classmethod
+    def _says_something(cls, value: str | list[str]) -> str | list[str]:
+        if not all(text.strip() for text in ([value] if isinstance(value, str) else value)):
+            raise ValueError("an empty text has no vector; leave it out")
+        return value
+
     @field_validator("encoding_format", mode="before")
     @classmethod
     def _default(cls, value: object) -> object:

@@ -214,7 +214,7 @@ class ModelQueue:
             for outcome in work(at_work.generator):
                 tell(outcome)
         except Cancelled:
-            pass
+            error = Unavailable(STOPPING)  # else nobody hears it
         except BaseException as caught:
             error = caught
         tell(_End(error))
