@@ -1,5 +1,6 @@
 """Searches that nobody waits for any more: by hang-up and by stop, while passages are embedded."""
 
+import asyncio
 import contextlib
 import threading
 import time
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from seriatim.retrieval import library, ranking
 from seriatim.server import documents, embedding
+from seriatim.server.security import _Body
 from tests.documents.making import pdf
 from tests.server.conftest import QUESTION, Served, serving
 
@@ -161,3 +163,22 @@ def test_pages_that_nobody_awaits_are_not_drawn(tmp_path: Path, monkeypatch: pyt
             list(threads.map(leave, range(1, 7)))
         assert served.http.get(f"{pages}/7.png").status_code == 200
     assert len(drawn) == 3
+
+
+def test_who_leaves_a_body_as_it_comes_waits_for_no_more_of_it() -> None:
+    async def run() -> None:
+        come = asyncio.Event()
+
+        async def receive() -> dict[str, str]:
+            await come.wait()
+            come.clear()
+            return {"type": "http.request"}
+
+        receiving = asyncio.create_task(_Body(receive, 100, 30.0).receive())
+        await asyncio.sleep(0.01)
+        come.set()
+        receiving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await receiving
+
+    asyncio.run(run())

@@ -234,9 +234,9 @@ class _Body:
         if self._complete:
             return await self._receive()  # comes when the client goes, however late
         try:
-            message = await asyncio.wait_for(
-                self._receive(), self._deadline + self._received / _SLOWEST - time.monotonic()
-            )
+            # Not wait_for, which may take no notice of being cancelled where a message comes at that very moment.
+            async with asyncio.timeout(self._deadline + self._received / _SLOWEST - time.monotonic()):
+                message = await self._receive()
         except TimeoutError as error:
             self.fault = "slow"
             raise _BrokenBody from error
