@@ -5,6 +5,8 @@ the figures. The library holds made-up prose of `--passages` passages; `--effort
 
     pip install '.[dev]' -c constraints.txt
     python benchmarks/server_load.py --out benchmarks/results/server_load.json
+
+Sections that a run does not measure, such as with `--asks 0`, are kept from an earlier one in the same file.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -82,7 +85,15 @@ def main() -> None:
     print(json.dumps(results, indent=1))
     if options.out:
         summary = {"command": " ".join(["python", *sys.argv]), "machine": machine(), "results": results}
+        if options.out.exists():
+            results |= unmeasured(json.loads(options.out.read_text()), results)
         options.out.write_text(json.dumps(summary, indent=1) + "\n")
+
+
+def unmeasured(earlier: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+    """The sections of an earlier result that are not in this one, each with the command and the machine it is of."""
+    of = {"command": earlier["command"], "machine": earlier["machine"]}
+    return {name: {**of, **section} for name, section in earlier["results"].items() if name not in results}
 
 
 def _vocabulary() -> list[str]:
