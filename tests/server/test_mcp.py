@@ -5,12 +5,14 @@ import errno
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from mcp import Client, StdioServerParameters
 
@@ -20,7 +22,7 @@ from seriatim.server import mcp
 from tests.models.chat_server import chat_server
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 from tests.server.conftest import QUESTION, Served, serving
-from tests.server.talking import ANSWER
+from tests.server.talking import ANSWER, Talking
 
 
 def talk(server: Any, conversation: Callable[[Client], Awaitable[None]]) -> None:
@@ -127,6 +129,48 @@ def test_clients_are_told_apart_by_address_and_program(tmp_path: Path) -> None:
 def until_waiting(served: Served, count: int) -> None:
     while served.http.get("/api/health").json()["queue"] != {"running": 1, "waiting": count}:
         time.sleep(0.01)
+
+
+def ask_and_hang_up(served: Served) -> None:
+    call = {"name": "ask", "arguments": {"question": QUESTION}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18"}
+    with (
+        pytest.raises(httpx.ReadTimeout),
+        served.http.stream("POST", "/mcp", headers=headers, json=body, timeout=1.5) as response,
+    ):
+        response.read()
+
+
+def test_who_hangs_up_stops_the_model_within_a_second(tmp_path: Path) -> None:
+    model = Talking("word " * 2000, pause_s=0.05)
+    with serving(tmp_path / "home", model) as served:
+        served.upload(("voyage.md", VOYAGE.encode()))
+        ask_and_hang_up(served)
+        gone = time.monotonic()
+        while model.running:
+            assert time.monotonic() - gone < 1
+            time.sleep(0.01)
+        assert model.closed == 1
+        assert served.http.get("/api/health").json()["queue"] == {"running": 0, "waiting": 0}
+
+
+def test_who_hangs_up_leaves_the_queue(tmp_path: Path) -> None:
+    with serving(tmp_path / "home") as served, ThreadPoolExecutor(1) as threads:
+        served.upload(("voyage.md", VOYAGE.encode()))
+        served.model.held.clear()
+        first = threads.submit(served.ask)
+        while not served.model.running:
+            time.sleep(0.01)
+        try:
+            waiting = threading.Thread(target=ask_and_hang_up, args=(served,))
+            waiting.start()
+            until_waiting(served, 1)
+            waiting.join()
+            until_waiting(served, 0)
+        finally:
+            served.model.held.set()
+        assert first.result()[-1][0] == "answer"
 
 
 def test_a_text_of_a_name_that_is_taken_is_told_by_its_own(server: Served) -> None:
