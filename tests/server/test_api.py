@@ -12,6 +12,7 @@ from seriatim.models.generator import Piece
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.store import Store
 from seriatim.server import responses
+from seriatim.server.settings import QUESTION_CHARACTERS
 from tests.documents.making import pdf
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 from tests.server.conftest import QUESTION, Served, serving
@@ -309,3 +310,9 @@ def test_everywhere_is_no_address_that_a_browser_opens(tmp_path: Path) -> None:
     with serving(tmp_path, host="0.0.0.0", token="a-token-of-some-length") as served:
         assert served.address.startswith("http://127.0.0.1:")
         assert served.http.get("/api/health").status_code == 200
+
+
+def test_the_page_takes_questions_as_long_as_the_api_does(server: Served) -> None:
+    assert f'id="question" name="question" rows="1" maxlength="{QUESTION_CHARACTERS}"' in server.http.get("/").text
+    body = {"question": "so " * QUESTION_CHARACTERS, "effort": "fast"}
+    assert server.http.post("/api/libraries/default/search", json=body).status_code == 422

@@ -20,7 +20,7 @@ from seriatim.server.errors import NotFound
 from seriatim.server.events import EventStream, unless_gone
 from seriatim.server.history import markdown
 from seriatim.server.services import Client, ServicesHere
-from seriatim.server.settings import PASSAGE_TOKENS
+from seriatim.server.settings import PASSAGE_TOKENS, QUESTION_CHARACTERS
 
 router = APIRouter(responses=responses.ERRORS)
 
@@ -52,7 +52,7 @@ class NewLibrary(_Body):
 
 
 class Search(_Body):
-    question: Annotated[str, Field(min_length=1, max_length=20_000)]
+    question: Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS)]
     tokens: Annotated[int, Field(ge=1, le=PASSAGE_TOKENS, strict=True)] | Literal["auto"] = 1024
     order: Literal["document", "relevance"] = "document"
     effort: Literal["fast", "balanced", "thorough"] = "balanced"

@@ -89,16 +89,8 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             elif step.kind == "draft":
                 drafts[-1] += step.text
             if step.kind == "answer":
-                # Kept before anybody hears of it: what was once shown is not lost.
-                whole = {**_public(step.data), "question": question.text, "drafts": drafts, "notes": [*library.notes]}
-                if generator.cut_short:
-                    whole |= {"complete": False, "notes": [*library.notes, _CUT_SHORT]}
-                services.metrics.count_tokens(step.data.usage)
-                with services.libraries.staying(question.library, library):
-                    kept = services.history.keep(question.library, whole, after=question.after)
-                yield replace(step, data=kept)
-            else:
-                yield step
+                step = replace(step, data=_kept(services, question, library, step.data, drafts, generator.cut_short))
+            yield step
 
     async with aclosing(services.queue.stream(client, question.model, work)) as stream:
         async for step in stream:
@@ -106,6 +98,18 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             if step == Place(0) and not services.models.is_open(question.model):
                 yield Event("stage", "load")
     services.metrics.answers.inc()
+
+
+def _kept(
+    services: Services, question: Question, library: Library, finished: Answer, drafts: Sequence[str], cut_short: bool
+) -> dict[str, Any]:
+    """The answer as it is kept: before anybody hears of it, for what was once shown is not lost."""
+    whole = {**_public(finished), "question": question.text, "drafts": drafts, "notes": [*library.notes]}
+    if cut_short:
+        whole |= {"complete": False, "notes": [*library.notes, _CUT_SHORT]}
+    services.metrics.count_tokens(finished.usage)
+    with services.libraries.staying(question.library, library):
+        return services.history.keep(question.library, whole, after=question.after)
 
 
 async def event_stream(services: Services, question: Question, client: str) -> AsyncGenerator[str, None]:

@@ -19,6 +19,7 @@ from seriatim.server.models import Cancellable
 from seriatim.server.openai_requests import ChatMessage, ChatRequest, Sampled
 from seriatim.server.queue import Place
 from seriatim.server.services import Services
+from seriatim.server.settings import QUESTION_CHARACTERS
 
 PREFIX = "seriatim/"
 """What the model name of a library begins with."""
@@ -139,9 +140,9 @@ def _question(request: ChatRequest, services: Services) -> Question:
     if not asked or not request.messages[asked[-1]].text.strip():
         raise UsageError("a library answers questions, and no message of the user holds one; send one")
     text = request.messages[asked[-1]].text
-    if len(text) > services.settings.limits.question_characters:
+    if len(text) > QUESTION_CHARACTERS:
         raise UsageError(
-            f"the question is longer than {services.settings.limits.question_characters:,} characters; "
+            f"the question is longer than {QUESTION_CHARACTERS:,} characters; "
             "add long texts to the library, and ask about them"
         )
     return Question(

@@ -30,7 +30,7 @@ from seriatim.server.clients import client_of
 from seriatim.server.jobs import Job
 from seriatim.server.queue import Place
 from seriatim.server.services import Services
-from seriatim.server.settings import PASSAGE_TOKENS
+from seriatim.server.settings import PASSAGE_TOKENS, QUESTION_CHARACTERS
 
 _INSTRUCTIONS = (
     "Seriatim answers questions from long documents. `search` gives the passages that matter, in reading order; `ask` "
@@ -40,7 +40,9 @@ _INSTRUCTIONS = (
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
-Asked = Annotated[str, Field(description="The question, in the documents' language.", min_length=1, max_length=20_000)]
+Asked = Annotated[
+    str, Field(description="The question, in the documents' language.", min_length=1, max_length=QUESTION_CHARACTERS)
+]
 InLibrary = Annotated[str, Field(description="The library's name; list_libraries shows all.", max_length=64)]
 Budget = Annotated[int, Field(description="The most tokens of passages to read.", ge=1, le=PASSAGE_TOKENS)]
 Arguments = ParamSpec("Arguments")

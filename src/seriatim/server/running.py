@@ -7,14 +7,14 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from seriatim.errors import SeriatimError, UsageError
 from seriatim.server.app import create_app
 from seriatim.server.errors import Unavailable
+from seriatim.server.patience import patient
 from seriatim.server.services import Services
 from seriatim.server.settings import Settings
 
@@ -50,7 +50,7 @@ def server(settings: Settings, started: Callable[[str], None]) -> "Server":
     config = uvicorn.Config(
         app,
         host=settings.host,
-        http=_patience(limits.header_s, limits.body_s),
+        http=patient(header_s=limits.header_s, unread_s=limits.body_s),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -130,55 +130,6 @@ def _open_default(services: Services) -> None:
         _log.warning("%s", error)
     except Exception:  # nobody asks what became of this; the queue goes on
         _log.exception("the model %s could not be opened", services.models.default)
-
-
-def _patience(header_s: float, unread_s: float) -> type[asyncio.Protocol]:
-    class Protocol(H11Protocol):
-        """uvicorn's, which waits for ever for a request that never ends, and for a client that reads nothing of its
-        answer, with a clock for each."""
-
-        _clock: asyncio.TimerHandle | None = None
-        _unread: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._watch()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._calm()
-            self._read()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._unread = self.loop.call_later(unread_s, self.transport.abort)
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self._read()
-
-        def _read(self) -> None:
-            if self._unread is not None:
-                self._unread.cancel()
-                self._unread = None
-
-        def _watch(self) -> None:
-            """Start the clock where a head is awaited, and stop it where one has come; bytes alone do not move it."""
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._calm()
-            elif self._clock is None:
-                self._clock = self.loop.call_later(header_s, self.transport.abort)
-
-        def _calm(self) -> None:
-            if self._clock is not None:
-                self._clock.cancel()
-                self._clock = None
-
-    return Protocol
 
 
 def _socket(host: str, port: int) -> socket.socket:

@@ -17,6 +17,7 @@ from seriatim.server.clients import is_address
 MIB = 1 << 20
 DEFAULT_PORT = 8765
 PASSAGE_TOKENS = 8192  # the most that a question may ask to be read; the model is given a context for them
+QUESTION_CHARACTERS = 20_000  # the page's field for it says so too
 COMPLETION_TOKENS = 4096  # the most that a bare model writes at once
 _HOST = re.compile(r"[\w.-]+")
 
@@ -47,7 +48,6 @@ class Limits:
     text_bytes: int = 32 * MIB  # indexing takes a few seconds and up to 70 MB of memory for each of these
     requests_per_s: float = 300.0
     wrong_tokens_per_min: int = 20
-    question_characters: int = 20_000
     libraries: int = 1000
 
 
