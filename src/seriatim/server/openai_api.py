@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from seriatim.models.generator import Message
+from seriatim.server import responses
 from seriatim.server.completing import PREFIX, Delta, Finish, Turn, chat, written
 from seriatim.server.errors import NotFound, error_body, told
 from seriatim.server.events import COMMENT, EventStream, unless_gone
@@ -21,7 +22,7 @@ from seriatim.server.openai_requests import ChatRequest, CompletionRequest, Embe
 from seriatim.server.queue import Place
 from seriatim.server.services import Client, Services, ServicesHere
 
-router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
+router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"], responses=responses.ERRORS)
 _STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
