@@ -22,11 +22,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from machine import machine
+
+if TYPE_CHECKING:
+    from seriatim.models.generator import Generator
+    from seriatim.retrieval.library import Library
 
 QUESTIONS = 200
 _WORDS = 12_000
@@ -64,7 +68,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--soak", type=int, default=100_000, metavar="SEARCHES")
-    parser.add_argument("--asks", type=int, default=5, help="questions to the real model; 0 leaves it out")
+    parser.add_argument("--asks", type=int, default=20, help="questions to the real model; 0 leaves it out")
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--effort", default="fast")
     parser.add_argument("--out", type=Path)
@@ -208,39 +212,63 @@ def _soak(search: tuple[str, list[str], str, int], count: int, pid: int) -> dict
 
 
 def _overhead(home: Path, model: str, asks: int) -> dict[str, object]:
-    """What asking over HTTP takes beyond the very same model calls made without a server, in this process."""
-    from seriatim.answering import answer
+    """What asking over HTTP takes beyond the very same model calls made without a server, in this process: each
+    question both ways, now the one first and now the other. The interval is the bootstrap's, over questions."""
     from seriatim.models.opening import open_generator
     from seriatim.retrieval.library import Library
 
-    questions = [f"Who said ba de number {number}?" for number in range(asks)]
-    served, bare = [], []
-    with _server(home, model) as (address, _), httpx.Client(base_url=address, timeout=600, trust_env=False) as http:
-        for question in ["Who comes first?", *questions]:  # the first one opens the model
-            began = time.perf_counter()
-            body = {"question": question, "effort": "fast"}
-            with http.stream("POST", "/api/libraries/default/ask", json=body) as response:
-                last = [line for line in response.iter_lines() if line][-1]
-            assert "answer" in json.loads(last.removeprefix("data: ")), last
-            served.append(time.perf_counter() - began)
+    took: dict[str, list[float]] = {"served": [], "bare": []}
     generator = open_generator(model)
     try:
-        with Library(home / "library") as library:
-            for question in ["Who comes first?", *questions]:
-                began = time.perf_counter()
-                for _ in answer(question, library, generator, effort="fast"):
-                    pass
-                bare.append(time.perf_counter() - began)
+        with (
+            _server(home, model) as (address, _),
+            httpx.Client(base_url=address, timeout=600, trust_env=False) as http,
+            Library(home / "library") as library,
+        ):
+            ways = {
+                "served": lambda question: _ask_served(http, question),
+                "bare": lambda question: _ask_bare(library, generator, question),
+            }
+            for number in range(-1, asks):  # the first one opens the model, and does not count
+                for way in ("served", "bare") if number % 2 else ("bare", "served"):
+                    began = time.perf_counter()
+                    ways[way](f"Who said ba de number {number}?")
+                    took[way].append(time.perf_counter() - began)
     finally:
         generator.close()
-    served, bare = served[1:], bare[1:]
+    served, bare = took["served"][1:], took["bare"][1:]
     return {
         "model": model,
         "n": asks,
         "served_s": served,
         "bare_s": bare,
         "overhead_percent": 100 * (sum(served) / sum(bare) - 1),
+        "interval_95": _interval(served, bare),
     }
+
+
+def _ask_served(http: httpx.Client, question: str) -> None:
+    with http.stream("POST", "/api/libraries/default/ask", json={"question": question, "effort": "fast"}) as response:
+        last = [line for line in response.iter_lines() if line][-1]
+    assert "answer" in json.loads(last.removeprefix("data: ")), last
+
+
+def _ask_bare(library: "Library", generator: "Generator", question: str) -> None:
+    from seriatim.answering import answer
+
+    for _ in answer(question, library, generator, effort="fast"):
+        pass
+
+
+def _interval(served: list[float], bare: list[float]) -> tuple[float, float]:
+    drawn = random.Random(0)
+    pairs = list(zip(served, bare, strict=True))
+    found = []
+    for _ in range(2000):
+        sample = drawn.choices(pairs, k=len(pairs))
+        found.append(100 * (sum(one for one, _ in sample) / sum(other for _, other in sample) - 1))
+    low, *_, high = statistics.quantiles(found, n=40)
+    return low, high
 
 
 def _rss(pid: int) -> float:

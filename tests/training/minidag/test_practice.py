@@ -11,7 +11,7 @@ import pytest
 from seriatim.training.data.batches import IGNORED, Batch
 from seriatim.training.minidag.config import MiniDagSettings
 from seriatim.training.minidag.data import ArmData
-from seriatim.training.minidag.practice import drills, mistaken, practice, repeats
+from seriatim.training.minidag.practice import drills, in_place, practice, repeats
 from seriatim.training.minidag.task import result
 from seriatim.training.minidag.vocabulary import REFLECTION, TOKENS, tokenizer
 
@@ -64,6 +64,19 @@ def parts(text: str) -> list[tuple[str, str | None]]:
     return [(line, right or None) for line, right in found][:-1]
 
 
+def put_right(steps: list[tuple[str, str | None]], said: str) -> set[bool]:
+    """That wrong results, and these alone, have a reflection with the right step; which of both there are."""
+    for line, right in steps:
+        sides = [each[-1] for each in re.split("[-+*]", line[2:-3])]
+        value = result(sides[0], re.findall("[-+*]", line)[0], sides[1], 19)
+        assert (line[-1] == value) == (right is None)
+        assert right is None or right == line[:-1] + value
+    names = [line[0] for line, _ in steps]
+    assert all(ord(after) - ord(before) in (1, -25) for before, after in pairwise(names))
+    assert said.count("<reflection>") >= sum(right is not None for _, right in steps)
+    return {right is None for _, right in steps}
+
+
 def steps_behind_the_plan(row: list[int], labels: list[int]) -> tuple[list[tuple[str, str | None]], str]:
     """The steps, each with what its reflection holds, and what of them is learned."""
     begun = row.index(TOKENS.index("</plan>")) + 2
@@ -76,20 +89,19 @@ def steps_behind_the_plan(row: list[int], labels: list[int]) -> tuple[list[tuple
 @pytest.mark.parametrize("seed", range(5))
 def test_a_wrong_result_is_put_right_by_a_reflection_behind_a_problems_plan(seed: int) -> None:
     settings = MiniDagSettings(modulus=19, practice_mistakes=0.5, batch_tokens=1024)
-    ids, labels = mistaken(random.Random(seed), settings, SYMBOLS)
+    ids, labels = in_place(random.Random(seed), settings, SYMBOLS)
     assert 512 < ids.size <= 1024
     seen = set()
     for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
-        steps, said = steps_behind_the_plan(row, wanted)
-        for line, right in steps:
-            sides = [each[-1] for each in re.split("[-+*]", line[2:-3])]
-            value = result(sides[0], re.findall("[-+*]", line)[0], sides[1], 19)
-            assert (line[-1] == value) == (right is None)
-            assert right is None or right == line[:-1] + value
-            seen.add(right is None)
-        names = [line[0] for line, _ in steps]
-        assert all(ord(after) - ord(before) in (1, -25) for before, after in pairwise(names))
-        assert said.count("<reflection>") >= sum(right is not None for _, right in steps)
+        seen |= put_right(*steps_behind_the_plan(row, wanted))
+    assert seen == {True, False}
+
+
+def test_a_wrong_result_is_put_right_in_drills_that_stand_alone() -> None:
+    ids, labels = drills(random.Random(1), 1024, 19, SYMBOLS, 0.5)
+    seen = set()
+    for row, wanted in zip(ids.tolist(), labels.tolist(), strict=True):
+        seen |= put_right(parts(SYMBOLS.decode(row)), learned(row, wanted))
     assert seen == {True, False}
 
 

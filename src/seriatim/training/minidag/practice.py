@@ -23,19 +23,24 @@ _BREAK, _REFLECTED = TOKENS.index(LINE_BREAK), TOKENS.index("</reflection>")
 _SHORTEST, _LONGEST, _FILLED, _APART = 4, 24, 64, 340
 _DRILL = 128  # tokens of a row, behind what it begins with
 _REPAIR = 40  # more than a wrong step and its reflection take
-_TURNS = 4
 
 
 def practice(number: int, settings: MiniDagSettings, seed: int, symbols: Tokenizer) -> Batch:
-    """The batch of step `number`: one in four is arithmetic, the rest look-up; where mistakes are to be made, in the
-    second half one in two is steps with mistakes. A step behind practice rehearses these, or arithmetic."""
+    """The batch of step `number`: one in four is arithmetic, the rest look-up.
+
+    Where mistakes are to be made, in the third quarter one in two is arithmetic with mistakes, in the last these stand
+    `in_place`. A step behind practice rehearses the latter, or else arithmetic.
+    """
     rng = random.Random(f"{seed} drill {number}")
-    rehearsed = number >= settings.practice_steps
-    if settings.practice_mistakes and number >= settings.practice_steps // 2 and (rehearsed or number % 2):
-        return mistaken(rng, settings, symbols)
-    if rehearsed or number % _TURNS == _TURNS - 1:
-        return drills(rng, settings.batch_tokens, settings.modulus, symbols)
-    return repeats(np.random.default_rng([seed, 1, number]), settings.batch_tokens)
+    tokens, modulus, mistakes = settings.batch_tokens, settings.modulus, settings.practice_mistakes
+    passed = number / max(1, settings.practice_steps)
+    if mistakes and (passed >= 1 or (passed >= 0.75 and number % 2)):
+        return in_place(rng, settings, symbols)
+    if mistakes and passed >= 0.5 and number % 2:
+        return drills(rng, tokens, modulus, symbols, mistakes)
+    if passed >= 1 or number % 4 == 3:
+        return drills(rng, tokens, modulus, symbols)
+    return repeats(np.random.default_rng([seed, 1, number]), tokens)
 
 
 def repeats(rng: np.random.Generator, tokens: int) -> Batch:
@@ -59,28 +64,26 @@ def repeats(rng: np.random.Generator, tokens: int) -> Batch:
     return Batch(rows[:, :-1], labels)
 
 
-def drills(rng: random.Random, tokens: int, modulus: int, symbols: Tokenizer) -> Batch:
+def drills(rng: random.Random, tokens: int, modulus: int, symbols: Tokenizer, mistakes: float = 0.0) -> Batch:
     """Steps of no problem, one behind the other, learned from at their results: arithmetic too comes late, or in some
-    runs never, where it has to be learned along with everything else."""
-    rows = []
+    runs never, where it has to be learned along with everything else. With probability `mistakes` a result is wrong,
+    and a reflection puts it right; then the steps go through the alphabet, so that what follows a right one is known
+    as well. Values are small more often than not: where all are equally likely, an operand alone says nothing of the
+    result, and nothing is learned for millions of tokens."""
+    rows: list[_Row] = []
     for _ in range(max(1, tokens // _DRILL)):
         row: _Row = ([], [])
-        while len(row[0]) <= _DRILL:
-            line = symbols.encode(_any_step(rng, modulus))
-            _write(row, [*line, _BREAK], [*[False] * (len(line) - 1), True, False])
+        _drill(row, _DRILL + 1, rng, modulus, symbols, mistakes, draws=3)
         rows.append(row)
     ids = np.array([row[0][:_DRILL] for row in rows])
     labels = np.array([[*row[1][1:_DRILL], IGNORED] for row in rows])
     return Batch(ids, labels)
 
 
-def mistaken(rng: random.Random, settings: MiniDagSettings, symbols: Tokenizer) -> Batch:
-    """Drills whose results are wrong with probability `practice_mistakes`; a reflection puts these right.
-
-    They stand behind the beginning of a response to a problem, which is not learned from: what is practised alone is
-    told from the task by what stands before it, and the task then learned without it. They go through the alphabet, so
-    that what follows a right step is known as well.
-    """
+def in_place(rng: random.Random, settings: MiniDagSettings, symbols: Tokenizer) -> Batch:
+    """Drills with mistakes where the task has its steps, behind a problem and its plan, which are not learned:
+    what is practised alone is told from the task by what stands before it, and the task learned without it. Every
+    other row has all values alike, as the task does."""
     asked_for = problems(
         rng, range(1, settings.operations + 1), "train", modulus=settings.modulus, definitions=settings.definitions
     )
@@ -90,7 +93,8 @@ def mistaken(rng: random.Random, settings: MiniDagSettings, symbols: Tokenizer) 
         beginning = asked(problem, symbols, begun(problem, []))
         row: _Row = ([], [])
         _write(row, beginning, [False] * len(beginning))
-        _mistaken_steps(row, rng, settings, symbols)
+        end = min(len(beginning) + _DRILL, settings.context - _REPAIR)
+        _drill(row, end, rng, settings.modulus, symbols, settings.practice_mistakes, draws=rng.choice((1, 3)))
         longest = max(longest, len(row[0]))
         if rows and (len(rows) + 1) * longest > settings.batch_tokens:
             break
@@ -98,15 +102,17 @@ def mistaken(rng: random.Random, settings: MiniDagSettings, symbols: Tokenizer) 
     return padded(rows)
 
 
-def _mistaken_steps(row: _Row, rng: random.Random, settings: MiniDagSettings, symbols: Tokenizer) -> None:
-    end = min(len(row[0]) + _DRILL, settings.context - _REPAIR)
-    place = rng.randrange(len(VARIABLES))
+def _drill(
+    row: _Row, end: int, rng: random.Random, modulus: int, symbols: Tokenizer, mistakes: float, *, draws: int
+) -> None:
+    """Put steps at the end of a row until it is `end` long; a value is the least of `draws`."""
+    place = rng.randrange(len(VARIABLES)) if mistakes else 0
     while len(row[0]) < end:
         place += 1
-        line = symbols.encode(_any_step(rng, settings.modulus, VARIABLES[place % len(VARIABLES)]))
-        known = [True, *[False] * (len(line) - 2), True]
-        if rng.random() < settings.practice_mistakes:
-            wrong = rng.choice([each for each in symbols.encode(VALUES[: settings.modulus]) if each != line[-1]])
+        line = symbols.encode(_any_step(rng, modulus, VARIABLES[place % len(VARIABLES)] if mistakes else "", draws))
+        known = [bool(mistakes), *[False] * (len(line) - 2), True]
+        if mistakes and rng.random() < mistakes:
+            wrong = rng.choice([each for each in symbols.encode(VALUES[:modulus]) if each != line[-1]])
             _write(row, [*line[:-1], wrong, _BREAK], [*known[:-1], False, False])
             _write(row, [REFLECTION, _BREAK], [True, False])
             _write(row, [*line, _BREAK], [*known, False])
@@ -115,12 +121,9 @@ def _mistaken_steps(row: _Row, rng: random.Random, settings: MiniDagSettings, sy
             _write(row, [*line, _BREAK], [*known, False])
 
 
-def _any_step(rng: random.Random, modulus: int, name: str = "") -> str:
-    """A right step of a definition that is made up, of small values more often than not: where all are equally likely,
-    an operand alone says nothing of the result, and nothing is learned for millions of tokens. One for `name` is of
-    all values alike: whoever makes that already knows the small ones."""
+def _any_step(rng: random.Random, modulus: int, name: str, draws: int) -> str:
+    """A right step of a definition that is made up, for `name` or for any."""
     others = VARIABLES.replace(name, "") if name else VARIABLES
-    draws = 1 if name else 3
     name, *operands = [name, *rng.sample(others, 2)] if name else rng.sample(others, 3)
     values = {each: VALUES[min(rng.randrange(modulus) for _ in range(draws))] for each in operands}
     left, right = (each if rng.random() < 0.5 else values[each] for each in operands)
