@@ -298,3 +298,12 @@ def test_an_empty_library_says_what_to_do(library: Library) -> None:
 def test_a_question_of_stop_words_still_finds_passages(library: Library, folder: Path) -> None:
     library.add([folder])
     assert library.search("Who is he?", tokens=200).passages
+
+
+@pytest.mark.parametrize("effort", ["fast", "balanced", "thorough"])
+def test_a_question_about_something_else_gets_the_passages_nearest_to_it(library: Library, effort: Any) -> None:
+    text = "The harbour master of Étretat is called Zoë Müller. She keeps 3 geese.\n" * 50
+    library.add_document(Document("harbour.txt", text, "harbour"))
+    found = library.search("What broke the pane of the lamp?", tokens=300, effort=effort)
+    assert found.passages
+    assert found.tokens <= 300

@@ -1,6 +1,7 @@
 """The second stage reads candidates only, keeps their vectors, and can find what shares no word with the question."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,15 @@ def test_progress_counts_up_to_all_passages(store: Store, stage: FirstStage) -> 
     assert seen[-1] == ("reading closely", len(stage), len(stage))
 
 
-def test_nothing_in_common_is_nothing_found(store: Store, stage: FirstStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "static_scores", lambda question: np.full(len(TEXT), -1, dtype=np.float32))
-    rows, scores = rank_dense(stage, "日本語", store, Likes("x"))
-    assert len(rows) == len(scores) == 0
+@pytest.mark.parametrize("dense", [False, True])
+def test_where_nothing_is_in_common_the_least_unlike_come(
+    store: Store, stage: FirstStage, monkeypatch: pytest.MonkeyPatch, dense: bool
+) -> None:
+    scores = np.zeros(len(stage) + 1, dtype=np.float32)  # the last is the row that is no passage
+    scores[:-1] = -np.linspace(0.5, 0.1, len(stage))
+    monkeypatch.setattr(stage, "static_scores", lambda question: scores)
+    rank = partial(rank_dense, store=store, embedder=Likes("x")) if dense else rank_fast
+    rows, found = rank(stage, "日本語")
+    assert sorted(rows.tolist()) == list(range(len(stage)))
+    assert rows[0] == len(stage) - 1 or dense
+    assert len(found) == len(rows)

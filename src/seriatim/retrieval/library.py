@@ -192,8 +192,6 @@ class Library:
         if whole:
             ranked += self._unranked(stored, ranked)
         chosen = within_budget(ranked, tokens=settled(tokens, ranked), passages=passages)
-        if not ranked:
-            raise LibraryError("no passage has anything in common with the question; ask in the documents' language")
         if not chosen:
             raise UsageError(
                 f"no passage fits {tokens} tokens; a passage holds up to {PASSAGE_TOKENS}, so allow that many"

@@ -32,8 +32,7 @@ _EMBED_AT_ONCE = 64
 
 def rank_fast(stage: FirstStage, question: str, depth: int = _DEPTH) -> tuple[Rows, Scores]:
     """The best `depth` rows by the first stage alone, best first, with their fused scores."""
-    lists = [best(stage.bm25_scores(question), depth), best(stage.static_scores(question), depth)]
-    return fuse(lists, depth)
+    return fuse(_first_lists(stage, question, depth), depth)
 
 
 def rank_dense(
@@ -52,11 +51,9 @@ def rank_dense(
 
     The rows that the second stage did not read follow in the first stage's order.
     """
-    bm25, static = best(stage.bm25_scores(question), depth), best(stage.static_scores(question), depth)
+    bm25, static = _first_lists(stage, question, depth)
     first, _ = fuse([bm25, static], depth)
     read = stage.passages if candidates is None else np.sort(first[:candidates])
-    if not len(read):
-        return first, np.zeros(0, dtype=np.float32)
     asked = embedder.embed_question(question)
     vectors = _vectors("passage", stage, read, store, embedder, progress)
     similarity = np.array([each[0] @ asked for each in vectors], dtype=np.float32)
@@ -83,6 +80,19 @@ def fuse(lists: Sequence[Rows], depth: int, weights: Sequence[float] | None = No
     return rows[order], scores[order]
 
 
+def _first_lists(stage: FirstStage, question: str, depth: int) -> tuple[Rows, Rows]:
+    """The rankings by BM25 and by static vectors.
+
+    Where no passage has anything in common with the question, the least unlike come all the same: that they do not
+    answer it is for the reader to say.
+    """
+    similarity = stage.static_scores(question)
+    bm25, static = best(stage.bm25_scores(question), depth), best(similarity, depth)
+    if not len(bm25) and not len(static):
+        static = _ordered(stage.passages, similarity[stage.passages])[:depth]
+    return bm25, static
+
+
 def _ordered(rows: Rows, scores: Scores) -> Rows:
     """`rows` with the highest scores first."""
     return rows[np.argsort(-scores, kind="stable")]
@@ -90,8 +100,6 @@ def _ordered(rows: Rows, scores: Scores) -> Rows:
 
 def _with_neighbours(similarity: Scores, rows: Rows) -> Scores:
     """Each row's similarity and a share of its neighbours'; one that was not read counts as the least similar."""
-    if not len(rows):
-        return similarity
     least = similarity.min()
     shared = similarity.copy()
     adjacent = np.diff(rows) == 1
