@@ -12,6 +12,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def threads() -> int:
+    """How many threads compute where nobody says: what `OMP_NUM_THREADS` says, else one a core."""
+    chosen = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is for threads within threads
+    return int(chosen) if chosen.isdecimal() and int(chosen) else cores()
+
+
 def free_memory() -> int:
     """Bytes of memory that can still be had, within the limit of this process's control group."""
     free = _meminfo("MemAvailable")

@@ -225,6 +225,21 @@ def test_nothing_but_our_own_words_is_printed(reader_path: Path) -> None:
     assert (out, errors, process.returncode) == ("loaded\npiece\n", "", 0)
 
 
+@pytest.mark.parametrize(
+    ("environment", "spins"),
+    [({}, "'1000'"), ({"GOMP_SPINCOUNT": "77"}, "'77'"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "'0'")],
+)
+def test_threads_that_wait_for_each_other_leave_the_cores_to_other_programs(
+    reader_path: Path, environment: dict[str, str], spins: str
+) -> None:
+    environment = {**os.environ, **environment, "OMP_DISPLAY_ENV": "VERBOSE"}  # has the library tell its settings
+    code = "import sys; from seriatim.models.llamacpp import LlamaCpp; LlamaCpp(sys.argv[1]).close()"
+    done = subprocess.run([sys.executable, "-c", code, reader_path], env=environment, capture_output=True, text=True)
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("llama.cpp is built with another library for its threads")
+    assert f"GOMP_SPINCOUNT = {spins}" in done.stderr
+
+
 def test_ctrl_c_interrupts_the_reading_of_a_prompt(reader_path: Path) -> None:
     process = run(reader_path, 8192, 1500)
     assert process.stdout is not None

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seriatim.errors import ModelError, UsageError
-from seriatim.machine import cores, free_disk, free_memory
+from seriatim.machine import cores, free_disk, free_memory, threads
 from seriatim.models.endpoint import Endpoint
 from seriatim.models.opening import READER, SMALL_READER, default_reader, open_generator, reader_path
 from tests.models.chat_server import chat_server
@@ -96,3 +96,11 @@ def test_the_machine_is_measured(tmp_path: Path) -> None:
     assert cores() >= 1
     assert free_memory() > 1 << 20
     assert free_disk(tmp_path / "not" / "there") > 0
+
+
+@pytest.mark.parametrize(("said", "expected"), [("3", 3), ("2,4", 2), ("", None), ("0", None), ("many", None)])
+def test_the_environment_says_how_many_threads_compute(
+    monkeypatch: pytest.MonkeyPatch, said: str, expected: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads() == (expected or cores())

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seriatim import machine
 from seriatim.errors import ModelError
-from seriatim.machine import cores
 from seriatim.models import gguf
 from seriatim.models.generator import Message, Piece, Usage, single_tokens, span_tokens
 from seriatim.models.transport import Lines, event_lines
@@ -39,6 +39,9 @@ EMBEDDING_CONTEXT_TOKENS = 2048
 # 1.5B model takes four seconds; the library's 2048 take half a minute, and read the prompt only 4% faster.
 _BATCH_TOKENS = 256
 _SEEDS = (1 << 32) - 1  # llama.cpp knows so many, and takes the next number for "any"
+# Threads wait for each other some hundred times a token. By default they spin for milliseconds, and where other
+# programs use the cores too, the one that is waited for does not run meanwhile: two write a fifth of what one does.
+_SPINS = "1000"  # some microseconds, as long as a wait takes where the cores are free
 _LIKELY, _ALL = 256, 1 << 20  # of the next token, how many probabilities are asked for at first, and in the end
 _CACHE_MIB = 1024  # of prompts put aside: the review of a draft reads another one, and then the long one goes on
 
@@ -46,9 +49,9 @@ _CACHE_MIB = 1024  # of prompts put aside: the review of a draft reads another o
 class LlamaCpp:
     """A `Generator` for a GGUF file, on this machine's processor (or GPU, with a GPU build of `xllamacpp`).
 
-    `context_tokens` defaults to 8192 and is never more than what the model was trained for; `threads` defaults to the
-    cores this process may use. The prompt is laid out by the chat template inside the file. What the previous prompt
-    had in common with this one is not read again.
+    `context_tokens` defaults to 8192 and is never more than what the model was trained for; `threads` defaults to
+    `OMP_NUM_THREADS`, else to the cores this process may use. The prompt is laid out by the chat template inside the
+    file. What the previous prompt had in common with this one is not read again.
     """
 
     def __init__(self, path: str | Path, *, context_tokens: int | None = None, threads: int | None = None) -> None:
@@ -222,8 +225,8 @@ class _Server:
         self, info: gguf.GgufInfo, *, context_tokens: int, threads: int | None, embedding: bool = False
     ) -> None:
         import httpx
-        import xllamacpp
 
+        xllamacpp = _llama_cpp()
         self._name = info.path.name
         folder = _private_folder()
         socket = os.path.join(folder, "llama")
@@ -231,7 +234,7 @@ class _Server:
         params.model.path = str(info.path)
         params.n_ctx = context_tokens
         params.n_batch = params.n_ubatch = context_tokens if embedding else _BATCH_TOKENS
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or cores()
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or machine.threads()
         params.n_parallel = 1
         params.cache_ram_mib = 0 if embedding else _CACHE_MIB
         params.warmup = False
@@ -316,6 +319,19 @@ class _Server:
         except (ValueError, KeyError, TypeError):
             reason = f"HTTP {response.status_code}"
         return ModelError(f"{self._name} failed: {reason}")
+
+
+def _llama_cpp() -> Any:
+    """The module, whose threads spin for a short time only, unless the environment says how they wait."""
+    chosen = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+    if not chosen:
+        os.environ["GOMP_SPINCOUNT"] = _SPINS  # read once, when the library is loaded
+    try:
+        import xllamacpp
+    finally:
+        if not chosen:
+            del os.environ["GOMP_SPINCOUNT"]
+    return xllamacpp
 
 
 def _private_folder() -> str:

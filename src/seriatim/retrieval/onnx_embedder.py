@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seriatim import machine
 from seriatim.errors import ModelError
-from seriatim.machine import cores
 from seriatim.retrieval.embedders import unit
 
 _BATCH = 4
@@ -30,7 +30,7 @@ class OnnxEmbedder:
         from tokenizers import Tokenizer
 
         self.name = name
-        self._threads = threads or cores()
+        self._threads = threads or machine.threads()
         self._pooling = _POOLING.get(name, "mean")
         self._prefix = _QUESTION_PREFIX.get(name, "")
         try:
