@@ -1,5 +1,5 @@
 # docker build -t seriatim .
-# docker run --stop-timeout 40 -p 127.0.0.1:8765:8765 -e SERIATIM_TOKEN -v seriatim:/data seriatim
+# docker run --stop-timeout 60 -p 127.0.0.1:8765:8765 -e SERIATIM_TOKEN -v seriatim:/data seriatim
 FROM python:3.12-slim
 # llama.cpp needs OpenMP, which the slim image lacks.
 RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*

@@ -73,6 +73,6 @@ if __name__ == "__main__":
         model="scripted",
         embedder="static",
         open_model=lambda *_: ScriptedModel(),
-        stop_s=2,
+        stop_s=8,
     )
     serve(settings, started=lambda address: print(address, flush=True))

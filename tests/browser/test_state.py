@@ -84,6 +84,18 @@ def test_a_killed_server_is_told_of_and_the_page_goes_on_when_it_is_back(page: A
     page.wait_for_selector(".answer[aria-busy] .stretch.plan")
 
 
+def test_a_server_that_stops_finishes_the_answer_before_it_is_said_to_be_away(page: Any, mortal: Server) -> None:
+    opened(page, mortal)
+    begin(page, "What is read slowly?")
+    page.wait_for_selector(".stretch.plan")
+    assert mortal.process is not None
+    mortal.process.terminate()
+
+    page.wait_for_selector("#banner:has-text('finishes this answer')")
+    page.wait_for_selector("#banner:has-text('seriatim serve')")
+    assert not page.locator(".answer[aria-busy]").count()
+
+
 def test_an_upload_goes_on_when_the_server_is_back(page: Any, mortal: Server) -> None:
     opened(page, mortal)
     page.set_input_files("#files", {"name": "long.pdf", "mimeType": "application/pdf", "buffer": endless()})

@@ -104,8 +104,10 @@ def test_serve_says_where_it_listens_and_refuses_what_is_unsafe(tmp_path: Path) 
         assert "is another one running?" in second.communicate(timeout=30)[1]
         assert second.returncode == 2
     finally:
-        running.send_signal(signal.SIGINT)
-        running.wait(20)
+        running.send_signal(signal.SIGTERM)
+        said = running.communicate(timeout=20)[1]
+    assert said == "seriatim: stopped; what came into the library or was downloaded until now is kept\n"
+    assert running.returncode == -signal.SIGTERM
 
 
 def test_a_second_server_of_one_home_says_so(tmp_path: Path) -> None:

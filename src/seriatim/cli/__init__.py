@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typer.exceptions import TyperException
 
 INTERRUPTED = 130
+KEPT = "what came into the library or was downloaded until now is kept"
 
 
 def main() -> int:
@@ -19,7 +20,7 @@ def main() -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a locale that lacks a character is no reason to fail
     warnings.showwarning = _tell
-    hint = "what came into the library or was downloaded until now is kept"
+    hint = KEPT
     try:
         status = _run()
         sys.stdout.flush()

@@ -51,6 +51,7 @@ def serve(
     """
     import logging
     import os
+    import signal
     from urllib.parse import quote
 
     from seriatim.cli.printing import notice
@@ -81,6 +82,9 @@ def serve(
 
     # The MCP package would bring a handler of its own, which draws boxes.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # That answers under way are ended is no fault: this is how a server stops.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not str(record.msg).startswith("Cancel "))
+    signal.signal(signal.SIGTERM, _terminated)  # comes again from uvicorn, once it has stopped
     run(
         Settings(
             host=host,
@@ -131,6 +135,18 @@ def mcp(
         asyncio.run(mcp_server(services, folders=folders).run_stdio_async())
     finally:
         services.close()
+
+
+def _terminated(number: int, _frame: object) -> None:
+    """Say what Ctrl-C says, and end by the signal, which is what a service manager expects."""
+    import signal
+
+    from seriatim.cli import KEPT
+    from seriatim.cli.printing import notice
+
+    notice(f"stopped; {KEPT}")
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def _open(address: str) -> None:

@@ -6,6 +6,7 @@ import { byId } from "./dom.js";
 const EVERY_MS = 5000;
 const SOON_MS = 1500; // while something changes soon: the server is away, or its model on the way
 const TOAST_MS = 5000;
+const STOPPING = "The server is stopping: it finishes this answer, and takes no other question.";
 let toastEnds;
 
 /** Say `text` to screen readers alone. */
@@ -36,23 +37,27 @@ function showOpening(opening) {
   return true;
 }
 
-/** Ask after the server's health for as long as the page is open; `back` is called when it comes back. */
-export function watchHealth(back) {
-  let away = false;
+/**
+ * Ask after the server's health for as long as the page is open; `answering()` says whether an answer comes in, and
+ * `back` is called when the server comes back.
+ */
+export function watchHealth(answering, back) {
+  let away = null; // what is said of it
   let opening = false;
   const look = async () => {
     try {
       if (!document.hidden || away) opening = showOpening((await api.health()).opening);
       if (away) {
-        away = false;
+        away = null;
         byId("banner").hidden = true;
         announce("The server is back.");
         back();
       }
     } catch (error) {
-      if (!away) {
-        away = true;
-        byId("banner").textContent = `${error.message} This page goes on by itself.`;
+      const words = answering() ? STOPPING : `${error.message} This page goes on by itself.`;
+      if (away !== words) {
+        away = words;
+        byId("banner").textContent = words;
         byId("banner").hidden = false;
         showOpening(null);
       }

@@ -354,4 +354,4 @@ async function showModels() {
 }
 
 start();
-watchHealth(back);
+watchHealth(() => state.asking, back);
