@@ -353,12 +353,18 @@ def test_the_answer_is_json(library: Library) -> None:
     assert given["citations"][0].keys() == {"passage", "document", "start", "end", "quote", "supported", "page"}
 
 
-def test_a_citation_names_the_page_of_its_quote(tmp_path: Path) -> None:
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_citation_names_the_page_of_its_quote(tmp_path: Path, removed: bool) -> None:
     first = "The Petrel sailed in March. "
     text = first + "A barrel of oil sold for eleven crowns."
     with Library(tmp_path / "library", embedder="static") as library:
         library.add_document(Document("log.pdf", text, "1", page_starts=(0, len(first))))
-        _, result = run(library, Scripted("Eleven crowns a barrel."), reflect=False)
+        events = []
+        for event in answer(QUESTION, library, Scripted("Eleven crowns a barrel."), reflect=False):
+            if event.kind == "passages" and removed:
+                library.remove("log.pdf")
+            events.append(event)
+        result = events[-1].data
     (passage,) = result.context.passages
     assert passage.passage.page == 1
     assert [(each.page, each.start) for each in result.citations] == [(2, len(first))]

@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Unpack
 
+from seriatim.documents.document import page_at
 from seriatim.documents.sources import Named, listed
 from seriatim.errors import DocumentError, ModelError, UsageError
 from seriatim.models.generator import Generator, Message, Usage
@@ -129,6 +130,8 @@ def answer(
             f"{generator.name} holds {generator.context_tokens} tokens: there was room for the best "
             f"{len(context.passages)} of {found} passages"
         )
+    # Now, for a document may be removed while it is answered from.
+    pages = {name: library.page_starts(name) for name in {each.passage.document for each in context.passages}}
     retrieved = time.perf_counter() - started
     yield Event("passages", data=context)
     ranks = _ranks_to_read(context, budgets.first_look or generator.span_tokens)
@@ -137,7 +140,7 @@ def answer(
     outcome = yield from run(looks, context, generator, budgets, sampling)
     yield Event("stage", "answer")
     finished = _finished(outcome, context, ranks[outcome.looks - 1], generator.name, retrieved)
-    citations = tuple(replace(each, page=library.page_at(each.document, each.start)) for each in finished.citations)
+    citations = tuple(replace(each, page=page_at(pages[each.document], each.start)) for each in finished.citations)
     finished = replace(finished, citations=citations)
     yield Event("output", finished.answer)
     yield Event("answer", data=finished)

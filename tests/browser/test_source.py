@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, letters
 from tests.browser.steps import answer_id, ask, opened, texts
 
 pytestmark = pytest.mark.browser
@@ -51,6 +51,24 @@ def test_the_passages_can_be_read_one_after_another(page: Any, scripted: Server)
     page.get_by_role("button", name="Passage after").click()
     page.wait_for_selector(".source-steps:has-text('2 of')")
     page.wait_for_selector("#source mark.here")
+
+
+def test_passages_keep_their_places_when_their_document_is_removed(page: Any, scripted: Server) -> None:
+    httpx.post(f"{scripted.url}/api/libraries", json={"name": "removing"}).raise_for_status()
+    scripted.add("letters.pdf", letters(), library="removing")
+    opened(page, scripted, "#/library/removing")
+    ask(page)
+    places = "ticks => ticks.map(tick => [tick.style.left, tick.style.width])"
+    before = page.eval_on_selector_all(".tick", places)
+    assert texts(page, ".strip-name .hint") == ["6 pages"]
+    page.get_by_role("button", name="Remove letters.pdf").click()
+    page.click("#dialog-ok")
+    page.wait_for_selector(".document", state="detached")
+    page.reload()
+
+    page.wait_for_selector(".tick")
+    assert page.eval_on_selector_all(".tick", places) == before
+    assert texts(page, ".strip-name .hint") == ["6 pages"]
 
 
 def test_a_pdf_is_shown_as_its_page_beside_its_text_with_the_quote_marked(page: Any, scripted: Server) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
 
-from seriatim.documents.document import Document, page_at
+from seriatim.documents.document import Document
 from seriatim.documents.extraction import display_name, printable
 from seriatim.documents.passages import PASSAGE_TOKENS, Splitting, cut
 from seriatim.documents.reading import parse
@@ -236,11 +236,6 @@ class Library:
         document any more."""
         stored = self._store.find(name)
         return stored.page_starts if stored else ()
-
-    def page_at(self, name: str, offset: int) -> int | None:
-        """The page, from 1, on which a character of a document stands; None where there are no pages, or no document
-        any more."""
-        return page_at(self.page_starts(name), offset)
 
     def size(self) -> int:
         """Bytes on the disk."""

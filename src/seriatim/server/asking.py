@@ -1,6 +1,6 @@
 """A question to a library, from the queue to the kept answer. The APIs differ only in how they tell of it."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,8 +64,8 @@ async def checked(services: Services, question: Question, ids: Sequence[str] | N
 
 async def steps(services: Services, question: Question, client: str) -> AsyncGenerator[Place | Event, None]:
     """The steps of an answer, at once its place in the queue; the last one is the `answer` event, whose `data` is the
-    answer as it is kept: the `ask --json` contract with `id`, `created`, `library` and `after`, and with `drafts`,
-    which show what each reflection changed.
+    answer as it is kept: the `ask --json` contract with `id`, `created`, `library` and `after`, with `drafts`, which
+    show what each reflection changed, and with the `documents` that were read, as they were then.
 
     Closing the iterator cancels the generation. Raises `SeriatimError`.
     """
@@ -73,6 +73,7 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
     def work(generator: Cancellable) -> Iterator[Event]:
         library = services.libraries.opened(question.library)
         drafts: list[str] = []
+        read: list[dict[str, object]] = []
         for step in answer(
             question.in_full,
             library,
@@ -84,12 +85,15 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             reflect=question.reflect,
             progress=generator.go_on,
         ):
+            if step.kind == "passages":
+                read = documents.read_in(library, step.data)
             if step.kind == "stage" and step.text == "draft":
                 drafts.append("")
             elif step.kind == "draft":
                 drafts[-1] += step.text
             if step.kind == "answer":
-                step = replace(step, data=_kept(services, question, library, step.data, drafts, generator.cut_short))
+                more = {"drafts": drafts, "documents": read}
+                step = replace(step, data=_kept(services, question, library, step.data, more, generator.cut_short))
             yield step
 
     async with aclosing(services.queue.stream(client, question.model, work)) as stream:
@@ -101,10 +105,15 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
 
 
 def _kept(
-    services: Services, question: Question, library: Library, finished: Answer, drafts: Sequence[str], cut_short: bool
+    services: Services,
+    question: Question,
+    library: Library,
+    finished: Answer,
+    more: Mapping[str, object],
+    cut_short: bool,
 ) -> dict[str, Any]:
     """The answer as it is kept: before anybody hears of it, for what was once shown is not lost."""
-    whole = {**_public(finished), "question": question.text, "drafts": drafts, "notes": [*library.notes]}
+    whole = {**_public(finished), **more, "question": question.text, "notes": [*library.notes]}
     if cut_short:
         whole |= {"complete": False, "notes": [*library.notes, _CUT_SHORT]}
     services.metrics.count_tokens(finished.usage)

@@ -15,6 +15,7 @@ from seriatim.documents.formats import SUFFIXES
 from seriatim.documents.limits import Limits
 from seriatim.documents.sandbox import page_picture
 from seriatim.errors import DocumentError
+from seriatim.retrieval.context import Context
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.reports import DocumentInfo
 from seriatim.server.errors import NotFound
@@ -129,6 +130,15 @@ def facts(info: DocumentInfo) -> dict[str, object]:
         "passages": info.passages,
         "added": info.added_at,
     }
+
+
+def read_in(library: Library, context: Context) -> list[dict[str, object]]:
+    """The documents that passages come from, in the passages' order: where a passage stands in its document can be
+    shown by these also when that is gone."""
+    held = {info.name: info for info in library.documents()}
+    names = dict.fromkeys(each.passage.document for each in context.passages)
+    kept = ("id", "name", "characters", "pages")
+    return [{key: facts(held[name])[key] for key in kept} for name in names if name in held]
 
 
 def find(library: Library, key: str) -> DocumentInfo:

@@ -60,6 +60,15 @@ class DocumentInfo(_Response):
     added: str
 
 
+class ReadDocument(_Response):
+    """A document that an answer was read from, as it was then."""
+
+    id: str
+    name: str
+    characters: int
+    pages: int | None
+
+
 class Text(_Response):
     text: str
     start: int
@@ -153,6 +162,7 @@ class Answer(AnswerInfo):
     reflections: list[str]
     citations: list[Citation]
     passages: list[ReadPassage]
+    documents: list[ReadDocument]
     tokens: int
     model: str
     usage: Usage

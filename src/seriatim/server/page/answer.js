@@ -44,8 +44,10 @@ export function answerView(question, { find, open, again, removed }) {
     citations,
     ending,
   );
-  const view = { element, question, passages: [], citations: [], id: null };
+  const view = { element, question, passages: [], citations: [], documents: [], id: null };
   let written = "";
+  // As it was when the answer was given: since then it may have been removed, or have become another.
+  const asItWas = (id) => view.documents.find((each) => each.id === id) ?? find(id);
 
   const openPassage = (number) => {
     const passage = view.passages[number - 1];
@@ -58,7 +60,7 @@ export function answerView(question, { find, open, again, removed }) {
     const cited = new Set(view.citations.map((citation) => citation.passage));
     const list = reading(view.passages, cited, openPassage);
     list.open = place.querySelector(".reading")?.open ?? false;
-    refill(place, strip({ passages: view.passages, cited, find, open: openPassage }), list);
+    refill(place, strip({ passages: view.passages, cited, find: asItWas, open: openPassage }), list);
   }
 
   function stage({ name, place: ahead }) {
@@ -82,6 +84,7 @@ export function answerView(question, { find, open, again, removed }) {
     view.id = answer.id;
     view.passages = answer.passages;
     view.citations = answer.citations;
+    view.documents = answer.documents ?? []; // one that an earlier version kept has none
     written = "";
     write(answer.answer);
     output.classList.toggle("unanswered", answer.answered === false);

@@ -8,7 +8,7 @@ const TIP_CHARACTERS = 420;
 
 /**
  * The strip of an answer. `passages` stand in the order in which the model read them; `cited` holds numbers (from 1);
- * `find` gives the document of an id, if the library has it still; `open` is called with a passage's number.
+ * `find` gives the document of an id, if it is known; `open` is called with a passage's number.
  */
 export function strip({ passages, cited, find, open }) {
   const ids = [...new Set(passages.map((passage) => passage.document_id))];
