@@ -161,8 +161,26 @@ def test_search_can_be_limited_to_documents(server: Served) -> None:
     body = {"question": QUESTION, "effort": "fast", "documents": [listed["orchard.txt"]]}
     found = server.http.post("/api/libraries/default/search", json=body).json()
     assert {each["document"] for each in found["passages"]} == {"orchard.txt"}
-    body["documents"] = ["0123456789abcdef"]
-    assert server.http.post("/api/libraries/default/search", json=body).status_code == 404
+    assert server.http.post("/api/libraries/default/search", json=body | {"documents": ["orchard.txt"]}).json() == found
+    for unknown in ("0123456789abcdef", "orchard", "/etc/passwd"):
+        body["documents"] = [unknown]
+        assert server.http.post("/api/libraries/default/search", json=body).status_code == 404
+
+
+def test_a_name_of_several_documents_names_none(tmp_path: Path) -> None:
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "log.txt").write_text(f"The log of {folder}. {VOYAGE}")
+    with Library(tmp_path / "home" / "library", embedder="static") as library:
+        library.add([tmp_path / "here", tmp_path / "there"])
+    with serving(tmp_path / "home") as served:
+        ids = [each["id"] for each in served.http.get("/api/libraries/default/documents").json()]
+        body = {"question": QUESTION, "effort": "fast", "documents": ["log.txt"]}
+        refused = served.http.post("/api/libraries/default/search", json=body)
+        assert refused.status_code == 400
+        assert all(each in refused.json()["error"]["message"] for each in ids)
+        found = served.http.post("/api/libraries/default/search", json=body | {"documents": ids[:1]}).json()
+        assert {each["document_id"] for each in found["passages"]} == {ids[0]}
 
 
 def test_an_answer_streams_and_is_kept(server: Served) -> None:

@@ -14,7 +14,7 @@ from seriatim.documents.extraction import Unreadable, printable
 from seriatim.documents.formats import SUFFIXES
 from seriatim.documents.limits import Limits
 from seriatim.documents.sandbox import page_picture
-from seriatim.errors import DocumentError
+from seriatim.errors import DocumentError, UsageError
 from seriatim.retrieval.context import Context
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.reports import DocumentInfo
@@ -153,12 +153,23 @@ def _missing(key: str) -> NoReturn:
     raise NotFound(f"the library holds no document {key[:32]!r}; GET its documents to see which it has")
 
 
-def names_of(library: Library, keys: Sequence[str] | None) -> list[str] | None:
-    """The names of the documents with these ids; None stands for all. Raises `NotFound`."""
-    if keys is None:
+def names_of(library: Library, wanted: Sequence[str] | None) -> list[str] | None:
+    """The names of the documents with these ids, or labels that one document alone has; None stands for all.
+    Raises `NotFound`, `UsageError` for a label of several."""
+    if wanted is None:
         return None
-    named = {document_id(info.name): info.name for info in library.documents()}
-    return [named.get(key) or _missing(key) for key in keys]
+    called: dict[str, list[str]] = {}
+    for info in library.documents():
+        for key in (document_id(info.name), shown_name(info.name)):
+            called.setdefault(key, []).append(info.name)
+    return [_only(key, called.get(key) or _missing(key)) for key in wanted]
+
+
+def _only(key: str, names: Sequence[str]) -> str:
+    if len(names) > 1:
+        ids = ", ".join(map(document_id, names))
+        raise UsageError(f"several documents are called {key[:100]!r}; give the id of one: {ids}")
+    return names[0]
 
 
 def text(library: Library, key: str, start: int, end: int | None) -> dict[str, object]:
