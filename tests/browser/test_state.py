@@ -171,6 +171,35 @@ def test_an_answer_opens_in_its_own_library(page: Any, scripted: Server) -> None
     assert page.input_value("#library") == "papers"
 
 
+def test_what_other_programs_add_and_remove_is_seen_without_a_reload(page: Any, scripted: Server) -> None:
+    httpx.post(f"{scripted.url}/api/libraries", json={"name": "shared"}).raise_for_status()
+    opened(page, scripted)
+    page.select_option("#library", "shared")
+    page.wait_for_selector(".dropzone")
+
+    scripted.add("from-elsewhere.txt", b"Another paper.", library="shared")
+    page.wait_for_selector("#documents >> text=from-elsewhere.txt")
+    assert page.inner_text(".welcome h1") == "What would you like to know?"
+    httpx.post(f"{scripted.url}/api/libraries", json={"name": "shared-too"}).raise_for_status()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    page.wait_for_selector("#library option[value='shared-too']", state="attached")
+    for name in ("shared-too", "shared"):
+        httpx.delete(f"{scripted.url}/api/libraries/{name}").raise_for_status()
+    page.wait_for_selector("#toast:has-text('“shared” was removed')")
+    page.wait_for_selector("#documents >> text=sennet-water.md")
+    assert page.input_value("#library") == "default"
+
+
+def test_a_link_to_a_library_that_is_gone_says_so(page: Any, scripted: Server) -> None:
+    opened(page, scripted, "#/library/nonsuch")
+    assert "There is no library “nonsuch”" in page.inner_text("#thread [role=alert]")
+    page.wait_for_timeout(300)
+    assert page.is_hidden("#welcome")
+    page.click("text=To the beginning")
+    page.wait_for_selector(".welcome h1")
+    assert page.locator("#thread [role=alert]").count() == 0
+
+
 def test_what_is_shown_stays_while_the_server_is_away(page: Any, mortal: Server) -> None:
     opened(page, mortal)
     ask(page)

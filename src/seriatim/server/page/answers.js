@@ -11,6 +11,7 @@ const PAGE = 20;
 export function answerList() {
   let library = null;
   let listed = [];
+  let drawn = false; // `listed` is what is shown
   let current = null;
 
   byId("answers-more").addEventListener("click", async () => {
@@ -28,6 +29,7 @@ export function answerList() {
     byId("answers-hint").textContent = listed.length ? "" : "Every answer is kept here.";
     refill(byId("answers"), ...listed.map(item));
     byId("answers-more").hidden = !more;
+    drawn = true;
     mark();
   }
 
@@ -54,6 +56,7 @@ export function answerList() {
   /** Another library's answers never stand under a name that is not theirs, not even where it cannot be loaded. */
   function leave() {
     listed = [];
+    drawn = false;
     byId("answers").replaceChildren();
     byId("answers-hint").textContent = "";
     byId("answers-more").hidden = true;
@@ -65,8 +68,12 @@ export function answerList() {
       library = name;
       const found = await api.answers(name, { limit: PAGE });
       if (library !== name) return; // another one has been chosen since
-      listed = found;
-      draw(listed.length === PAGE);
+      const at = listed.findIndex((answer) => answer.id === found.at(-1)?.id);
+      const earlier = at < 0 ? [] : listed.slice(at + 1); // those that were asked for stay
+      const now = [...found, ...earlier];
+      if (drawn && JSON.stringify(now) === JSON.stringify(listed)) return;
+      listed = now;
+      draw(earlier.length ? !byId("answers-more").hidden : found.length === PAGE);
     },
     mark(id) {
       current = id;

@@ -8,6 +8,7 @@ import { plural } from "./text.js";
 /** `open` shows a document's beginning; `removed` is called after one is gone. */
 export function documentList({ open, removed }) {
   let listed = [];
+  let drawn = false; // `listed` is what is shown
   let library = null;
   const asked = new Set(); // ids; empty: all are asked
 
@@ -15,6 +16,7 @@ export function documentList({ open, removed }) {
     for (const id of asked) if (!listed.some((info) => info.id === id)) asked.delete(id);
     refill(byId("documents"), ...listed.map(item));
     hint();
+    drawn = true;
   }
 
   function hint() {
@@ -57,19 +59,23 @@ export function documentList({ open, removed }) {
   /** Another library's documents never stand under a name that is not theirs, not even where it cannot be loaded. */
   function leave() {
     listed = [];
+    drawn = false;
     asked.clear();
     byId("documents").replaceChildren();
     byId("documents-hint").textContent = "";
   }
 
   return {
+    /** Show those of a library; whether there was anything to change. */
     async load(name) {
       if (library !== name) leave();
       library = name;
       const found = await api.documents(name);
-      if (library !== name) return; // another one has been chosen since
+      if (library !== name) return false; // another one has been chosen since
+      if (drawn && JSON.stringify(found) === JSON.stringify(listed)) return false;
       listed = found;
       draw();
+      return true;
     },
     all: () => listed,
     /** The document of that id; undefined where it has been removed. */

@@ -16,6 +16,7 @@ import { uploads } from "./uploads.js";
 import { hideWelcome, showWelcome } from "./welcome.js";
 
 const LONGEST_THREAD = 20;
+const AGAIN_MS = 10_000;
 const state = { library: null, loaded: false, thread: [], asking: null, returnTo: null };
 let showing = Promise.resolve(); // ends when what the address names is shown
 const lastLibrary = storage("localStorage", "seriatim.library");
@@ -63,7 +64,11 @@ async function showNow() {
   setSidebar(false);
   chosen.close();
   try {
-    await showLibrary(await libraryOf(route));
+    const library = await libraryOf(route);
+    await showLibrary(library);
+    if (route.library && library !== route.library) {
+      throw new Error(`There is no library “${route.library}”: it was removed, or the link is not whole.${library ? ` This is “${library}”.` : ""}`);
+    }
     await showThread(route.answer);
     await showRouteSource(route.source);
   } catch (error) {
@@ -77,7 +82,6 @@ async function libraryOf(route) {
   const wanted = kept?.library ?? route.library ?? (route.answer ? state.library : null) ?? lastLibrary.read() ?? state.library;
   if (!state.loaded || !libraries.names().includes(wanted)) await libraries.load();
   const names = libraries.names();
-  if (route.library && !names.includes(route.library)) toast(`There is no library “${route.library}”.`);
   return names.includes(wanted) ? wanted : (names[0] ?? null);
 }
 
@@ -143,7 +147,7 @@ function settle() {
 }
 
 function welcome() {
-  if (state.thread.length) hideWelcome();
+  if (byId("thread").hasChildNodes()) hideWelcome(); // answers, or why there is none
   else showWelcome(documents.all(), files);
 }
 
@@ -154,12 +158,11 @@ function failed(error) {
   }
   abandon();
   state.thread = [];
-  settle();
   hideSource();
-  hideWelcome();
   byId("thread").replaceChildren(
     el("div", { class: "failed", role: "alert" }, el("p", {}, error.message), el("a", { class: "plain", href: "#/" }, "To the beginning")),
   );
+  settle();
 }
 
 // Asking
@@ -299,9 +302,8 @@ const orTell = (promise) => promise.catch((error) => toast(error.message));
 async function refresh(what) {
   if (!state.loaded) return show(); // all of it
   if (what === "answers") await answers.load(state.library);
-  else await documents.load(state.library);
+  else if ((await documents.load(state.library)) && !state.thread.length) settle();
   if (what === "answers") answers.mark(shownAnswer());
-  if (!state.thread.length) settle();
 }
 
 const tell = (what) => tabs.postMessage({ what, library: state.library });
@@ -309,6 +311,32 @@ tabs.addEventListener("message", ({ data }) => {
   if (data.what === "libraries") libraries.forget();
   else if (data.library === state.library) orTell(refresh(data.what));
 });
+
+/** Other programs add and remove as well; this looks after it while the page is seen. */
+async function lookAgain() {
+  if (document.hidden || !state.loaded) return;
+  try {
+    await Promise.all([refresh("documents"), refresh("answers")]);
+  } catch (error) {
+    if (error.status !== 404) return; // a server that is away is told of by the banner
+    toast(`The library “${state.library}” was removed.`);
+    libraries.forget();
+    await show();
+  }
+}
+
+async function librariesAgain() {
+  if (document.hidden || !state.loaded) return;
+  const before = libraries.names().join();
+  await libraries.load().catch(() => {}); // as above
+  if (libraries.names().join() !== before) libraries.show(state.library);
+}
+
+setInterval(lookAgain, AGAIN_MS);
+for (const [target, event] of [[window, "focus"], [document, "visibilitychange"]]) {
+  target.addEventListener(event, lookAgain);
+  target.addEventListener(event, librariesAgain);
+}
 
 // The page's own controls
 
