@@ -76,6 +76,48 @@ def test_full_lines_of_a_page_flow_and_offsets_hold(imported: Any) -> None:
     assert len(flowed) == len(text)
 
 
+BOOK = """CHAPTER 36. The Quarter-Deck.
+
+It was not a great while after the affair of the pipe, that one morning
+shortly after breakfast, Ahab, as was his wont, ascended the cabin-gangway
+to the deck. There most sea-captains usually walk at that hour, as country
+gentlemen, after the same meal, take a few turns in the garden.\r
+And so he did."""
+KEPT = """It was not a great while after the affair of the pipe, that one morning
+
+  He walked the deck, and was not seen to speak to any man of all of us,
+  Nor ever did he after that one morning, as I have been told by the mate.
+- shortly after breakfast he came, the first of the items that are here
+- shortly after breakfast he came, the other of the items that are here
+shortly        after breakfast   Ahab came upon the deck of that old ship
+Short ones
+follow it."""
+
+
+def test_the_lines_of_a_wrapped_book_flow_and_offsets_hold(imported: Any) -> None:
+    flowed = imported("text", "(module, text) => module.unwrapped(text)", BOOK)
+    assert len(flowed) == len(BOOK)
+    assert flowed.split("\n") == [
+        "CHAPTER 36. The Quarter-Deck.",
+        "",
+        " ".join(BOOK.split("\n")[2:6]),
+        "And so he did.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEPT,
+        "Of Man's first disobedience, and the fruit\nOf that forbidden tree whose mortal taste\nBrought death",
+        f"{'A paragraph is one line. ' * 20}\n{'So is the next one here. ' * 9}\nAnd a short one.",
+        "",
+    ],
+)
+def test_verse_lists_tables_and_what_is_not_wrapped_keep_their_lines(imported: Any, text: str) -> None:
+    assert imported("text", "(module, text) => module.unwrapped(text)", text) == text
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [("", "all new"), ("all gone", ""), ("a b c d", "a x c d e"), ("the same", "the same"), ("a a a b", "b a a")],

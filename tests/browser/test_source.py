@@ -1,5 +1,6 @@
 """The reading strip and the source beside the answer."""
 
+import textwrap
 from typing import Any
 
 import httpx
@@ -99,6 +100,19 @@ def test_offsets_hold_beyond_the_basic_plane(page: Any, scripted: Server) -> Non
 
     page.wait_for_selector("#source mark.quoted")
     assert "".join(texts(page, "#source mark.quoted")) == quote
+
+
+def test_a_wrapped_book_flows_also_where_more_of_it_is_shown(page: Any, scripted: Server) -> None:
+    httpx.post(f"{scripted.url}/api/libraries", json={"name": "wrapped"}).raise_for_status()
+    words = "In twenty-six years as a surveyor Mr Rooke had found no lake that was so still as this one. "
+    book = "\n\n".join(textwrap.fill(f"Part {n}. {words * 7}", 72) for n in range(30))
+    scripted.add("book.txt", book.encode(), library="wrapped")
+    opened(page, scripted, "#/library/wrapped")
+    page.click("#documents .document-name")
+    page.click("#source >> text=Later")
+    page.wait_for_selector(".document-text:has-text('Part 6.')")
+    paragraphs = page.locator(".document-text").text_content().split("\n\n")
+    assert paragraphs[:6] == [f"Part {n}. {words * 7}".strip() for n in range(6)]
 
 
 def test_an_answer_outlives_its_document(page: Any, scripted: Server) -> None:

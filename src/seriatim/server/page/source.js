@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { byId, cover, el, icon, refill } from "./dom.js";
 import { announce, toast } from "./live.js";
-import { codePoints, flowing } from "./text.js";
+import { codePoints, flowing, unwrapped } from "./text.js";
 
 const AROUND = 2500; // characters shown before and after the place, and more at a time
 
@@ -41,7 +41,7 @@ export function showLost({ name, passage, close }) {
       "div",
       { class: "source-body" },
       el("p", { class: "error" }, "This document is no longer in the library. Add it again to see the place."),
-      passage ? el("p", { class: "document-text" }, passage.text ?? passage.quote) : null,
+      passage ? el("p", { class: "document-text" }, unwrapped(passage.text ?? passage.quote)) : null,
     ),
   );
   panel.hidden = false;
@@ -76,25 +76,26 @@ function arrow(name, words, to, go) {
 
 async function showText(body, library, info, marks) {
   const { range } = marks;
-  const first = await api.documentText(library, info.id, Math.max(0, range.start - AROUND), range.end + AROUND);
-  let { start, end } = first;
-  const text = el("div", { class: "document-text" }, ...marked(first, marks));
+  let shown = await api.documentText(library, info.id, Math.max(0, range.start - AROUND), range.end + AROUND);
+  const text = el("div", { class: "document-text" });
   const earlier = more("Earlier", async () => {
-    const part = await api.documentText(library, info.id, Math.max(0, start - AROUND), start);
-    const height = body.scrollHeight;
-    start = part.start;
-    text.prepend(...marked(part, marks));
-    body.scrollTop += body.scrollHeight - height;
-    earlier.hidden = start <= 0;
+    const part = await api.documentText(library, info.id, Math.max(0, shown.start - AROUND), shown.start);
+    const { scrollTop, scrollHeight } = body;
+    draw({ ...shown, text: part.text + shown.text, start: part.start });
+    body.scrollTop = scrollTop + body.scrollHeight - scrollHeight;
   });
   const later = more("Later", async () => {
-    const part = await api.documentText(library, info.id, end, end + AROUND);
-    end = part.end;
-    text.append(...marked(part, marks));
-    later.hidden = end >= part.length;
+    const part = await api.documentText(library, info.id, shown.end, shown.end + AROUND);
+    draw({ ...shown, text: shown.text + part.text, end: part.end });
   });
-  earlier.hidden = start <= 0;
-  later.hidden = end >= first.length;
+  // All of it anew, for a line may be divided between two parts.
+  function draw(whole) {
+    shown = whole;
+    text.replaceChildren(...marked({ ...whole, text: unwrapped(whole.text) }, marks));
+    earlier.hidden = whole.start <= 0;
+    later.hidden = whole.end >= whole.length;
+  }
+  draw(shown);
   body.replaceChildren(earlier, text, later);
   bringIntoView(body);
 }

@@ -56,11 +56,36 @@ export function citedPieces(text) {
   return pieces;
 }
 
-/** A page's text with the ends of its full lines as spaces, so that it flows; as long as before, for offsets hold. */
+/** A PDF page's text with the ends of its full lines as spaces, so that it flows; as long as before, for offsets hold. */
 export function flowing(text) {
-  const lines = text.split("\n");
-  const full = 0.7 * lines.reduce((most, line) => Math.max(most, line.length), 0);
-  return lines.reduce((before, line, place) => before + (lines[place - 1].length >= full && line.trim() ? " " : "\n") + line);
+  const full = 0.7 * longest(text.split("\n"));
+  return joined(text, (line, next) => line.length >= full && next.trim());
+}
+
+const NARROW = 60; // characters of the longest line: below it may be verse
+const WIDE = 100; // above it, a line is a paragraph
+const OWN_LINE = /^(?:\s|[-*+•]\s|[|>#]|\d{1,3}[.)]\s)/; // indented, an item, a table, a quotation, a heading
+const COLUMNS = /\t|\S {3,}\S|\|/;
+
+/**
+ * A text that was wrapped by hand, as books of plain text are, with the line ends within its paragraphs as spaces: those
+ * where the next line's first word had no room. Verse, lists, tables and what is not wrapped stay; as long as before.
+ */
+export function unwrapped(text) {
+  const width = longest(text.split("\n").filter((line) => line.trimEnd().length <= WIDE));
+  if (width < NARROW) return text;
+  const runsOn = (line, next) => {
+    const length = line.trimEnd().length;
+    const word = next.match(/^\S*/)[0].length;
+    return word && length <= WIDE && length + 1 + word > width && ![line, next].some((each) => COLUMNS.test(each)) && !OWN_LINE.test(next);
+  };
+  return joined(text, runsOn);
+}
+
+const longest = (lines) => lines.reduce((most, line) => Math.max(most, line.trimEnd().length), 0);
+
+function joined(text, runsOn) {
+  return text.split("\n").reduce((before, line, place, lines) => before + (runsOn(lines[place - 1], line) ? " " : "\n") + line);
 }
 
 /** One line of at most `most` characters. */
