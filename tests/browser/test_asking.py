@@ -43,6 +43,7 @@ def test_citations_lead_to_the_passages_that_are_lit_in_the_strip(page: Any, scr
     places = page.eval_on_selector_all(".tick", "ticks => ticks.map(tick => tick.getBoundingClientRect().left)")
     assert places == sorted(places)
     assert "twenty-six years" in " ".join(texts(page, ".citation q"))
+    assert texts(page, ".citations h3") == ["What it rests on"]
 
 
 def test_thinking_is_open_while_it_comes_and_folded_once_the_answer_stands(page: Any, scripted: Server) -> None:
@@ -98,6 +99,7 @@ def test_an_answer_is_copied_linked_and_exported(page: Any, scripted: Server, tm
     assert page.evaluate("navigator.clipboard.readText()") == f"{scripted.url}/#/answer/{answer_id(page)}"
     with page.expect_download() as download:
         page.click("text=Export JSON")
+    assert download.value.suggested_filename == "How-many-years-had-Mr-Rooke-been-a-surveyor.json"
     download.value.save_as(tmp_path / "answer.json")
     assert json.loads((tmp_path / "answer.json").read_text())["question"] == YEARS
 
@@ -182,3 +184,62 @@ def test_no_question_is_sent_to_an_empty_library(page: Any, scripted: Server) ->
     page.wait_for_selector(".dropzone")
     begin(page, "Is anything here?")
     page.wait_for_selector("#toast:has-text('Add a document first')")
+
+
+def test_what_does_not_bear_an_answer_out_is_not_what_it_rests_on(page: Any, scripted: Server) -> None:
+    def doubted(route: Any) -> None:
+        kept = route.fetch().json()
+        citation = kept["citations"][0] | {"supported": False, "quote": "“Huzza!” cried the seamen"}
+        route.fulfill(json=kept | {"citations": [*kept["citations"], citation]})
+
+    opened(page, scripted)
+    ask(page)
+    page.route("**/api/answers/*", doubted)
+    page.reload()
+    page.wait_for_selector(".citation")
+    assert texts(page, ".citations h3") == ["What it rests on", "Where it was looked for"]
+    quotes = "quotes => quotes.map(quote => getComputedStyle(quote, '::before').content)"
+    assert page.eval_on_selector_all(".citation q", quotes)[0] == "open-quote"
+    assert page.eval_on_selector(".citation q.marked", "quote => getComputedStyle(quote).quotes") == "none"
+
+
+def test_answers_that_other_programs_asked_for_say_so(page: Any, scripted: Server) -> None:
+    httpx.post(f"{scripted.url}/api/libraries", json={"name": "programs"}).raise_for_status()
+    scripted.add("letter.txt", b"In twenty-six years as a surveyor Mr Rooke had found no lake.", library="programs")
+    messages = [{"role": "user", "content": YEARS}]
+    asked = httpx.post(
+        f"{scripted.url}/v1/chat/completions", json={"model": "seriatim/programs", "messages": messages}, timeout=60
+    )
+    asked.raise_for_status()
+    opened(page, scripted, "#/library/programs")
+    page.wait_for_selector("#answers .hint:has-text('by OpenAI’s API')")
+    ask(page)
+    page.wait_for_selector("#answers li >> nth=1")
+    assert ["by OpenAI" in text for text in texts(page, "#answers .hint")] == [False, True]
+
+
+def test_the_number_of_a_passage_stands_beside_its_first_line(page: Any, scripted: Server) -> None:
+    opened(page, scripted)
+    ask(page)
+    page.click(".reading summary")
+    tops = """items => items.map(item => {
+      const text = document.createRange();
+      text.selectNodeContents(item.querySelector(".passage"));
+      return text.getClientRects()[0].top - item.getBoundingClientRect().top;
+    })"""
+    assert all(top < 6 for top in page.eval_on_selector_all(".reading li", tops))
+
+
+def test_models_that_are_not_here_are_folded_away(page: Any, scripted: Server) -> None:
+    def listed(name: str, *, present: bool) -> dict[str, Any]:
+        return {"name": name, "summary": "", "bytes": 98_000_000, "present": present, "default": name == "small"}
+
+    models = [listed("small", present=True), listed("large", present=False), listed("larger", present=False)]
+    page.route("**/api/models", lambda route: route.fulfill(json=models))
+    opened(page, scripted)
+    page.click("#model-summary")
+    assert page.is_visible("#models >> text=small")
+    assert page.is_hidden("#models input[value=large]")
+    page.click("text=2 more models to fetch first")
+    assert page.is_disabled("#models input[value=larger]")
+    assert page.is_visible("#models >> text=seriatim model pull large")

@@ -119,6 +119,44 @@ def test_verse_lists_tables_and_what_is_not_wrapped_keep_their_lines(imported: A
 
 
 @pytest.mark.parametrize(
+    ("text", "most", "shown"),
+    [
+        ("He shall have this gold ounce", 12, "He shall…"),
+        ("He, shall have it", 6, "He…"),
+        ("He shall", 8, "He shall"),
+        ("Donaudampfschifffahrtsgesellschaft", 10, "Donaudamp…"),
+        ("  two \n lines ", 20, "two lines"),
+    ],
+)
+def test_an_excerpt_ends_with_a_whole_word(imported: Any, text: str, most: int, shown: str) -> None:
+    assert imported("text", "(module, [text, most]) => module.excerpt(text, most)", [text, most]) == shown
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [("Who is Zoë Müller?", "Who-is-Zoë-Müller"), ("../../etc/passwd", "etc-passwd"), ("???", "answer-1")],
+)
+def test_a_file_is_called_after_the_question(imported: Any, question: str, name: str) -> None:
+    assert imported("text", "(module, text) => module.fileName(text, 'answer-1')", question) == name
+
+
+@pytest.mark.parametrize(
+    ("starts", "shown"), [([0, 5, 500], ["1, 2", "3"]), ([0, 100, 500], ["1", "2", "3"]), ([0], ["1"])]
+)
+def test_cited_passages_close_to_each_other_share_a_label(imported: Any, starts: list[int], shown: list[str]) -> None:
+    passages = [
+        {"document_id": "a", "document": "a", "start": at, "end": at + 4, "text": "", "rank": 1} for at in starts
+    ]
+    code = """(module, passages) => {
+      const cited = new Set(passages.map((_, place) => place + 1));
+      const find = () => ({ characters: 1000, pages: null });
+      const element = module.strip({ passages, cited, find, open: () => {} });
+      return [...element.querySelectorAll(".number")].map((label) => label.textContent);
+    }"""
+    assert imported("strip", code, passages) == shown
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [("", "all new"), ("all gone", ""), ("a b c d", "a x c d e"), ("the same", "the same"), ("a a a b", "b a a")],
 )

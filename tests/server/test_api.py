@@ -204,7 +204,7 @@ def test_an_answer_streams_and_is_kept(server: Served) -> None:
     assert server.http.get(f"/api/answers/{whole['id']}").json() == whole
     assert responses.Answer.model_validate(whole)
     (listed,) = server.http.get("/api/answers?library=default").json()
-    assert listed == {name: whole[name] for name in ("id", "library", "question", "answer", "created")}
+    assert listed == {name: whole[name] for name in ("id", "library", "question", "answer", "created", "via")}
     markdown = server.http.get(f"/api/answers/{whole['id']}.md")
     assert markdown.headers["content-type"].startswith("text/markdown")
     assert "eleven crowns a barrel" in markdown.text

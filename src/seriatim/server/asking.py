@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from seriatim.answering import Answer, answer
 from seriatim.reflection.events import Event
@@ -27,7 +27,7 @@ _TEXTS = ("plan", "thinking", "draft", "output")
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of a library. `documents` are the names of those asked, None for all; `after` is the id of the
-    answer that it follows, and `earlier` what was asked and answered before."""
+    answer that it follows, and `earlier` what was asked and answered before; `via` is the interface that was used."""
 
     text: str
     library: str
@@ -39,6 +39,7 @@ class Question:
     documents: tuple[str, ...] | None = None
     after: str | None = None
     earlier: tuple[str, str] | None = None
+    via: Literal["http", "openai", "mcp"] = "http"
 
     @property
     def in_full(self) -> str:
@@ -64,8 +65,8 @@ async def checked(services: Services, question: Question, ids: Sequence[str] | N
 
 async def steps(services: Services, question: Question, client: str) -> AsyncGenerator[Place | Event, None]:
     """The steps of an answer, at once its place in the queue; the last one is the `answer` event, whose `data` is the
-    answer as it is kept: the `ask --json` contract with `id`, `created`, `library` and `after`, with `drafts`, which
-    show what each reflection changed, and with the `documents` that were read, as they were then.
+    answer as it is kept: the `ask --json` contract with `id`, `created`, `library`, `after` and `via`, with `drafts`,
+    which show what each reflection changed, and with the `documents` that were read, as they were then.
 
     Closing the iterator cancels the generation. Raises `SeriatimError`.
     """
@@ -92,7 +93,7 @@ async def steps(services: Services, question: Question, client: str) -> AsyncGen
             elif step.kind == "draft":
                 drafts[-1] += step.text
             if step.kind == "answer":
-                more = {"drafts": drafts, "documents": read}
+                more = {"via": question.via, "drafts": drafts, "documents": read}
                 step = replace(step, data=_kept(services, question, library, step.data, more, generator.cut_short))
             yield step
 

@@ -151,6 +151,7 @@ def _question(request: ChatRequest, services: Services) -> Question:
         model=services.models.default,
         reflect=request.reasoning_effort not in ("none", "minimal"),
         earlier=_earlier(request.messages[: asked[-1]]),
+        via="openai",
     )
 
 

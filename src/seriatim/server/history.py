@@ -60,8 +60,9 @@ class History:
             f"SELECT whole FROM answers WHERE {' AND '.join(conditions)} ORDER BY number DESC LIMIT ?",  # noqa: S608
             (*values, limit),
         )
-        shown = ("id", "library", "question", "answer", "created")
-        return [{name: whole[name] for name in shown} for (text,) in rows for whole in [json.loads(text)]]
+        shown = ("id", "library", "question", "answer", "created", "via")
+        wholes = [{"via": "http", **json.loads(text)} for (text,) in rows]  # earlier versions did not keep it
+        return [{name: whole[name] for name in shown} for whole in wholes]
 
     def remove(self, key: str) -> None:
         """Forget an answer. Raises `NotFound`."""

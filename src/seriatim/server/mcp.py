@@ -101,7 +101,7 @@ def _asking(server: MCPServer[Any], services: Services) -> None:
         question: Asked, context: Context[Any, Any], library: InLibrary = "default", tokens: Budget = 1024
     ) -> dict[str, Any]:
         """Let the local model answer a question from a library, with citations that are checked. Takes a while."""
-        asked = Question(text=question, library=library, model=services.models.default, tokens=tokens)
+        asked = Question(text=question, library=library, model=services.models.default, tokens=tokens, via="mcp")
         client = _client(context)
         asked = await asking.checked(services, asked)
         whole: dict[str, Any] = {}

@@ -150,6 +150,7 @@ class AnswerInfo(_Response):
     question: str
     answer: str
     created: str
+    via: Literal["http", "openai", "mcp"]
 
 
 class Answer(AnswerInfo):

@@ -5,12 +5,12 @@ import { ask } from "./dialog.js";
 import { el, icon } from "./dom.js";
 import { toast } from "./live.js";
 import { format } from "./route.js";
-import { excerpt } from "./text.js";
+import { excerpt, fileName } from "./text.js";
 
 /** The row of buttons under an answer. */
 export function actions(answer, { removed }) {
   const button = (name, words, act) => el("button", { type: "button", class: "action", onclick: () => attempt(act) }, icon(name), words);
-  const file = (words, type, href) => el("a", { class: "action", href, download: `answer-${answer.id}.${type}` }, icon("save"), words);
+  const file = (words, type, href) => el("a", { class: "action", href, download: `${fileName(answer.question, `answer-${answer.id}`)}.${type}` }, icon("save"), words);
   const json = file("Export JSON", "json", `/api/answers/${encodeURIComponent(answer.id)}`);
   return el(
     "div",
@@ -42,6 +42,6 @@ async function copy(text, done) {
 
 async function remove(answer, removed) {
   const act = () => api.removeAnswer(answer.id);
-  const gone = await ask({ title: "Remove this answer?", text: excerpt(answer.question, 200), ok: "Remove", act });
+  const gone = await ask({ title: "Remove this answer?", text: excerpt(answer.question, 200), ok: "Remove", removes: true, act });
   if (gone) removed(answer.id);
 }

@@ -9,7 +9,7 @@ import { citedPieces, excerpt, plural, seconds } from "./text.js";
 
 const STAGES = {
   queue: "Waiting for the model",
-  load: "Opening the model, and fetching it where it is not here yet",
+  load: "Opening the model",
   retrieve: "Looking for the passages",
   plan: "Planning",
   think: "Thinking",
@@ -179,8 +179,7 @@ function citationMark(mark, openPassage) {
 }
 
 function citationList(answer, open) {
-  if (!answer.citations.length) return [];
-  const items = answer.citations.map((citation) => {
+  const item = (citation) => {
     const at = [citation.document, citation.page ? `page ${citation.page}` : "", citation.supported ? "" : "not borne out"].filter(Boolean).join(" · ");
     return el(
       "li",
@@ -189,12 +188,19 @@ function citationList(answer, open) {
         "button",
         { type: "button", class: "citation", onclick: () => open(citation) },
         el("span", { class: "cite-number" }, String(citation.passage)),
-        el("span", { class: "citation-body" }, el("q", {}, excerpt(citation.quote, 320)), el("span", { class: "hint" }, at)),
+        el("span", { class: "citation-body" }, quotation(excerpt(citation.quote, 320)), el("span", { class: "hint" }, at)),
       ),
     );
-  });
-  return [el("h3", {}, "What it rests on"), el("ul", {}, ...items)];
+  };
+  const list = (heading, supported) => {
+    const items = answer.citations.filter((citation) => citation.supported === supported).map(item);
+    return items.length ? [el("h3", {}, heading), el("ul", {}, ...items)] : [];
+  };
+  return [...list("What it rests on", true), ...list("Where it was looked for", false)];
 }
+
+/** Between quotation marks, but for words that have some of their own. */
+const quotation = (words) => el("q", { class: /["“”„«»]/.test(words) ? "marked" : "" }, words);
 
 /** The passages as a list: the strip's counterpart for reading through. */
 function reading(passages, cited, open) {

@@ -7,6 +7,7 @@ import { format } from "./route.js";
 import { day, excerpt } from "./text.js";
 
 const PAGE = 20;
+const VIA = { openai: "by OpenAI’s API", mcp: "by MCP" };
 
 export function answerList() {
   let library = null;
@@ -41,7 +42,7 @@ export function answerList() {
         "a",
         { href: format({ answer: answer.id }) },
         el("span", { class: "name" }, excerpt(answer.question, 90)),
-        el("span", { class: "hint" }, [day(answer.created), excerpt(answer.answer, 60)].filter(Boolean).join(" · ")),
+        el("span", { class: "hint" }, [VIA[answer.via], day(answer.created), excerpt(answer.answer, 60)].filter(Boolean).join(" · ")),
       ),
     );
   }

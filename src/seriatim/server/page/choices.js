@@ -2,7 +2,7 @@
 
 import { byId, el, refill } from "./dom.js";
 import { storage } from "./storage.js";
-import { bytes } from "./text.js";
+import { bytes, plural } from "./text.js";
 
 const stored = storage("localStorage", "seriatim.choices");
 const DEFAULTS = { model: null, tokens: "1024", effort: "balanced", order: "document", reflect: true };
@@ -70,18 +70,23 @@ export function choices() {
         choose(name, value === usual.name ? null : value);
         show(list.find((model) => model.name === value));
       };
+      const item = (model) => radio("model", model.name, model.name, [model.summary, cost(model)], current.name, pick, !model.present);
       if (current === usual) chosen.model = null; // the one that was kept may be gone
       show(current);
       refill(
         byId("models"),
         el("legend", {}, "Model that reads"),
-        ...list.map((model) => radio("model", model.name, model.name, [model.summary, cost(model)], current.name, pick, !model.present)),
+        ...list.filter((model) => model.present).map(item),
+        ...toFetch(list.filter((model) => !model.present).map(item)),
       );
     },
     close: () => menus.forEach((menu) => (menu.open = false)),
     value: () => ({ ...chosen, tokens: chosen.tokens === "auto" ? "auto" : Number(chosen.tokens) }),
   };
 }
+
+/** Models that are not here, folded away: they cannot be chosen yet. */
+const toFetch = (items) => (items.length ? [el("details", {}, el("summary", {}, `${plural(items.length, "more model")} to fetch first`), ...items)] : []);
 
 function cost(model) {
   if (!model.bytes) return "";

@@ -53,7 +53,7 @@ export function documentList({ open, removed }) {
   async function remove(info) {
     const act = () => api.removeDocument(library, info.id);
     const text = `${info.name} leaves the library. Answers that cite it stay, without their source.`;
-    if (await ask({ title: "Remove this document?", text, ok: "Remove", act })) removed();
+    if (await ask({ title: "Remove this document?", text, ok: "Remove", removes: true, act })) removed();
   }
 
   /** Another library's documents never stand under a name that is not theirs, not even where it cannot be loaded. */

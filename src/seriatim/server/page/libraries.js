@@ -29,7 +29,7 @@ export function libraryChooser({ choose, changed }) {
     const size = listed.find((library) => library.name === name)?.documents ?? 0;
     const text = `“${name}” holds ${plural(size, "document")}. They are removed for good, and the answers kept from them.`;
     const act = () => api.removeLibrary(name);
-    if (await ask({ title: "Remove this library?", text, ok: "Remove", act })) leaveFor(null);
+    if (await ask({ title: "Remove this library?", text, ok: "Remove", removes: true, act })) leaveFor(null);
   });
 
   function leaveFor(name) {

@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { excerpt, plural } from "./text.js";
 
 const MOST_ROWS = 8;
+const LABEL_SHARE = 0.05; // of a band's width
 const TIP_CHARACTERS = 420;
 
 /**
@@ -38,7 +39,8 @@ function row(id, passages, cited, find, open, tip) {
   const info = find(id);
   const own = passages.map((passage, place) => [place + 1, passage]).filter(([, passage]) => passage.document_id === id);
   const length = Math.max(1, info?.characters ?? 0, ...own.map(([, passage]) => passage.end));
-  const band = el("div", { class: "band" }, ...own.map(([number, passage]) => tick(number, passage, length, cited, open, tip)));
+  const labels = labelled(own.filter(([number]) => cited.has(number)), length);
+  const band = el("div", { class: "band" }, ...own.map(([number, passage]) => tick(number, passage, length, labels, open, tip)));
   const size = info ? (info.pages ? plural(info.pages, "page") : plural(info.characters, "character")) : "";
   return el(
     "div",
@@ -48,8 +50,21 @@ function row(id, passages, cited, find, open, tip) {
   );
 }
 
-function tick(number, passage, length, cited, open, tip) {
-  const lit = cited.has(number);
+/** What stands below each cited passage, by number; of those too close for a label each, the first has them all. */
+function labelled(lit, length) {
+  const labels = new Map();
+  let first;
+  for (const [number, passage] of [...lit].sort(([, one], [, other]) => one.start - other.start)) {
+    const apart = !first || (passage.start - first.passage.start) / length > LABEL_SHARE;
+    if (apart) first = { number, passage };
+    labels.set(first.number, apart ? `${number}` : `${labels.get(first.number)}, ${number}`);
+    if (!apart) labels.set(number, "");
+  }
+  return labels;
+}
+
+function tick(number, passage, length, labels, open, tip) {
+  const lit = labels.has(number);
   const state = lit ? "cited" : passage.read === false ? "found, not read" : "read";
   const page = passage.page ? `, page ${passage.page}` : "";
   const button = el("button", {
@@ -66,7 +81,7 @@ function tick(number, passage, length, cited, open, tip) {
   const left = (100 * passage.start) / length;
   button.style.left = `${left}%`;
   button.style.width = `${(100 * (passage.end - passage.start)) / length}%`;
-  if (lit) button.append(el("span", { class: "number", "aria-hidden": "true" }, String(number)));
+  if (labels.get(number)) button.append(el("span", { class: "number", "aria-hidden": "true" }, labels.get(number)));
 
   function show() {
     tip.replaceChildren(

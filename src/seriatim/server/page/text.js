@@ -88,9 +88,18 @@ function joined(text, runsOn) {
   return text.split("\n").reduce((before, line, place, lines) => before + (runsOn(lines[place - 1], line) ? " " : "\n") + line);
 }
 
-/** One line of at most `most` characters. */
+/** One line of at most `most` characters, cut between words. */
 export function excerpt(text, most) {
   const line = text.replace(/\s+/g, " ").trim();
   const points = Array.from(line);
-  return points.length <= most ? line : `${points.slice(0, most - 1).join("").trimEnd()}…`;
+  if (points.length <= most) return line;
+  const cut = points.slice(0, most).join("");
+  const whole = cut.slice(0, cut.lastIndexOf(" ")); // up to the last word that is whole, unless that leaves much out
+  return `${(whole.length > cut.length - LONGEST_WORD ? whole : cut.slice(0, -1)).replace(/[\s,;:–—-]+$/, "")}…`;
+}
+
+/** A file's name from the first words of a text; `or` where it has none. */
+export function fileName(text, or) {
+  const words = text.normalize("NFC").match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  return excerpt(words.join(" "), 60).replace("…", "").replaceAll(" ", "-") || or;
 }
