@@ -334,3 +334,27 @@ def test_the_page_takes_questions_as_long_as_the_api_does(server: Served) -> Non
     assert f'id="question" name="question" rows="1" maxlength="{QUESTION_CHARACTERS}"' in server.http.get("/").text
     body = {"question": "so " * QUESTION_CHARACTERS, "effort": "fast"}
     assert server.http.post("/api/libraries/default/search", json=body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"tokens": "512"}, "tokens: Input should be a valid integer or 'auto'; see /docs"),
+        ({"tokens": 0}, "tokens: Input should be greater than or equal to 1 or 'auto'; see /docs"),
+    ],
+)
+def test_what_is_allowed_is_told(server: Served, asked: dict[str, object], said: str) -> None:
+    refused = server.http.post("/api/libraries/default/search", json={"question": QUESTION, **asked})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["message"] == said
+
+
+def test_the_reference_has_bounds_and_defaults(server: Served) -> None:
+    page = server.http.get("/docs").text
+    for bounds in (
+        "<code>question</code>: string of 1 to 20,000 characters",
+        "<code>tokens</code>: integer 1 to 8,192 or &quot;auto&quot;, else 1024, optional",
+        "<code>documents</code>: list of string (at most 1,000) or null, optional",
+        "<code>name</code>: string matching ^[a-z0-9-]{1,64}$",
+    ):
+        assert bounds in page

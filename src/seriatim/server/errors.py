@@ -2,10 +2,12 @@
 
 import logging
 import re
+from collections.abc import Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -87,7 +89,7 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        where, said = _invalid_words(error)
+        where, said = invalid_words(error)
         # OpenAI's API knows no 422, and its clients' programs look for what 400 raises.
         status = 400 if request.url.path.startswith("/v1/") else 422
         return error_response(
@@ -106,7 +108,7 @@ def handle_errors(app: FastAPI) -> None:
         return error_response(500, _unforeseen_words(error), "server_error")
 
 
-def _invalid_words(error: RequestValidationError) -> tuple[str, str]:
+def invalid_words(error: RequestValidationError | ValidationError) -> tuple[str, str]:
     """Which field is not as it should be, "" for the body as a whole, and what is said of it.
 
     Of a field that may be of several types each type says something; what is said of the value itself goes first.
@@ -116,9 +118,15 @@ def _invalid_words(error: RequestValidationError) -> tuple[str, str]:
         return "", f"it is no JSON ({first['ctx']['error']})"
     if first["loc"] == ("body",) and first["type"] == "model_attributes_type":
         return "", "it must be a JSON object, sent with Content-Type: application/json"
-    # Pydantic adds the type that was tried, which no client knows by that name.
-    parts = [str(part) for part in first["loc"] if part not in ("body", "path", "query")]
-    return ".".join(part for part in parts if not _TRIED.search(part)), first["msg"].removeprefix("Value error, ")
+    where = _field(first["loc"])
+    said = [each["msg"].removeprefix("Value error, ") for each in error.errors() if _field(each["loc"]) == where]
+    return where, " or ".join([said[0], *(each.removeprefix("Input should be ") for each in said[1:])])
+
+
+def _field(location: Sequence[object]) -> str:
+    """A field by its name; Pydantic adds the type that was tried, which no client knows by that name."""
+    parts = [str(part) for part in location if part not in ("body", "path", "query")]
+    return ".".join(part for part in parts if not _TRIED.search(part))
 
 
 def _unforeseen_words(error: Exception) -> str:

@@ -64,11 +64,15 @@ def _html(operation: Operation) -> str:
 
 def _fields(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     for each in operation.get("parameters", ()):
-        yield f"{each['name']} ({each['in']})", _kind(each["schema"]), each.get("required", False)
+        yield (
+            f"{each['name']} ({each['in']})",
+            _kind(each["schema"]) + _default(each["schema"]),
+            each.get("required", False),
+        )
     for content in operation.get("requestBody", {}).get("content", {}).values():
         body = _resolved(content["schema"], schema)
         for name, each in body.get("properties", {}).items():
-            yield name, _kind(each), name in body.get("required", ())
+            yield name, _kind(each) + _default(each), name in body.get("required", ())
 
 
 def _answer(operation: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
@@ -103,5 +107,22 @@ def _kind(part: Mapping[str, Any]) -> str:
     if "$ref" in part:
         return str(part["$ref"]).rpartition("/")[2]
     if part.get("type") == "array":
-        return f"list of {_kind(part.get('items', {}))}"
-    return str(part.get("type", "any"))
+        items = _range(part.get("minItems"), part.get("maxItems"))
+        return f"list of {_kind(part.get('items', {}))}" + (f" ({items})" if items else "")
+    kind = str(part.get("type", "any"))
+    if "pattern" in part:
+        return f"{kind} matching {part['pattern']}"
+    if length := _range(part.get("minLength"), part.get("maxLength")):
+        return f"{kind} of {length} characters"
+    return f"{kind} {_range(part.get('minimum'), part.get('maximum'))}".rstrip()
+
+
+def _default(part: Mapping[str, Any]) -> str:
+    return f", else {json.dumps(part['default'])}" if part.get("default") is not None else ""
+
+
+def _range(least: float | None, most: float | None) -> str:
+    low, high = (None if bound is None else f"{bound:,}".removesuffix(".0") for bound in (least, most))
+    if high is None:
+        return "" if low is None else f"at least {low}"
+    return f"at most {high}" if low is None else f"{low} to {high}"
