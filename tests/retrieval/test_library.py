@@ -185,6 +185,7 @@ def test_a_budget_below_every_passage_says_what_to_allow(library: Library, folde
     ("options", "message"),
     [
         ({"question": "  "}, "question is empty"),
+        ({"question": " ?!… \u200b"}, "question is empty"),
         ({"question": 42}, "the question is a str, not 42"),
         ({"tokens": True}, "tokens must be a whole number, at least 1, or auto, not True"),
         ({"progress": 3}, "progress is a function or None, not 3"),

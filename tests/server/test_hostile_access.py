@@ -255,3 +255,22 @@ def test_browsers_are_told_what_they_may_do(server: Served) -> None:
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
         assert "server" not in headers
+
+
+def test_a_browser_without_the_token_is_asked_for_it_by_a_form_without_script(tmp_path: Path) -> None:
+    with serving(tmp_path, token="the-right-token") as served, httpx.Client(base_url=served.address) as browser:
+        plain = browser.get("/")
+        assert (plain.status_code, plain.headers["content-type"]) == (401, "text/plain; charset=utf-8")
+        asked = browser.get("/", headers={"accept": "text/html"})
+        assert asked.status_code == 401
+        assert '<label for="token">' in asked.text
+        assert "<script" not in asked.text
+        policy = asked.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "form-action 'self'" in policy
+        assert "script-src" not in policy
+        wrong = browser.get("/", params={"token": "a-wrong-token"}, headers={"accept": "text/html"})
+        assert "this token is wrong" in wrong.text
+        assert "a-wrong-token" not in wrong.text
+        assert browser.get("/", params={"token": "the-right-token"}).headers["location"] == "/"
+        assert browser.get("/", headers={"accept": "text/html"}).status_code == 200

@@ -61,6 +61,7 @@ def is_well_afterwards(server: Served) -> Iterator[None]:
         ("x" * 900 + ".txt", "x" * 196 + ".txt"),
         ("many." + "y" * 300, None),
         ("-rf.txt", "-rf.txt"),
+        (" .txt", "document.txt"),
         ("NUL.txt", "NUL.txt"),
     ],
     ids=lambda value: repr(value)[:24],

@@ -70,11 +70,14 @@ def test_errors_are_results_in_our_words(server: Served) -> None:
             ("search", {"question": QUESTION, "library": "../etc"}, "there is no library"),
             ("ask", {"question": QUESTION, "library": "none"}, "there is no library"),
             ("add", {"name": "x", "text": " "}, "has no text"),
-            ("search", {"question": QUESTION, "tokens": -1}, "greater than or equal to 1"),
+            ("search", {"question": QUESTION, "tokens": -1}, "tokens: Input should be greater than or equal to 1"),
+            ("search", {}, "question: Field required"),
         ]:
             result = await client.call_tool(tool, arguments)
             assert result.is_error
             assert said in result.content[0].text
+            assert "\n" not in result.content[0].text
+            assert "http" not in result.content[0].text
 
     talk(f"{server.address}/mcp", conversation)
 
@@ -225,6 +228,8 @@ def test_the_tools_over_standard_input(tmp_path: Path) -> None:
             assert names == {"list_libraries", "search", "ask", "add", "add_file"}
             added = await client.call_tool("add_file", {"path": str(tmp_path / "allowed" / "voyage.md")})
             assert added.structured_content == {"name": "voyage.md", "library": "default"}
+            below = await client.call_tool("add_file", {"path": "voyage.md"})
+            assert below.structured_content == added.structured_content
             again = await client.call_tool("add_file", {"path": str(tmp_path / "allowed" / "the same.md")})
             assert again.structured_content == added.structured_content
             for path in (
@@ -232,6 +237,7 @@ def test_the_tools_over_standard_input(tmp_path: Path) -> None:
                 tmp_path / "allowed" / "link.txt",
                 "/etc/passwd",
                 "\0",
+                "../secret.txt",
                 "~nobody-x/a",
             ):
                 refused = await client.call_tool("add_file", {"path": str(path)})

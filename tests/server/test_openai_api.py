@@ -86,11 +86,13 @@ def test_a_bare_model_is_itself(client: openai.OpenAI, server: Served) -> None:
 
 
 def test_the_tags_of_a_bare_model_are_taken_out(tmp_path: Path) -> None:
-    model = Talking("<thinking>Two and two.<reflection>Carry nothing.</reflection></thinking><output>Four.</output>")
+    model = Talking(
+        "<thinking>\n\n Two and two.<reflection>Carry nothing.</reflection></thinking><output>Four.</output>"
+    )
     with serving(tmp_path, model) as served, openai.OpenAI(base_url=f"{served.address}/v1", api_key="x") as client:
         message = client.chat.completions.create(model="talking", messages=ASKED).choices[0].message
     assert message.content == "Four."
-    assert "Two and two." in message.reasoning
+    assert message.reasoning.startswith("Two and two.")
     assert "Carry nothing." in message.reasoning
 
 

@@ -132,6 +132,11 @@ def test_a_home_that_is_none_is_told_as_such(tmp_path: Path, monkeypatch: pytest
         _alone(tmp_path)
 
 
+def test_an_address_that_is_none_of_ours_is_told_as_such() -> None:
+    with pytest.raises(UsageError, match=r"203\.0\.113\.9 is no address of this machine"):
+        _socket("203.0.113.9", 0)
+
+
 def test_what_is_written_is_sent_at_once() -> None:
     with _socket("127.0.0.1", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's algorithm on

@@ -7,6 +7,7 @@ from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
+from unicodedata import category
 
 from seriatim.documents.document import Document
 from seriatim.documents.extraction import display_name, printable
@@ -307,7 +308,7 @@ class Library:
                 raise UsageError("no document was named; name one, or leave `documents` out to search all of them")
             stored = [each for each in stored if each.name in wanted]
         if not any(each.passages for each in stored):
-            raise LibraryError("there is nothing to search yet; add documents first: seriatim add PATH")
+            raise LibraryError("there is nothing to search yet; add documents first")
         return stored
 
     def _first_stage(self, stored: list[Stored]) -> FirstStage:
@@ -384,7 +385,7 @@ def check_request(
     """Raise `UsageError` for a request that makes no sense, before anything is done for it."""
     if not isinstance(question, str):
         raise UsageError(f"the question is a str, not {question!r}")
-    if not question.strip():
+    if all(category(character)[0] in "PZC" for character in question):  # marks, spaces and what is not seen
         raise UsageError("the question is empty; ask something")
     for name, count, given in (("tokens", tokens, tokens != "auto"), ("passages", passages, passages is not None)):
         if given and (not isinstance(count, Integral) or isinstance(count, bool) or count < 1):

@@ -61,7 +61,7 @@ async def chat(services: Services, request: ChatRequest, client: str) -> Turn:
     """The next turn of a conversation, checked before it begins. Raises `SeriatimError`."""
     if request.model.startswith(PREFIX):
         question = await asking.checked(services, _question(request, services))
-        return _of_library(services, question, client)
+        return _trimmed(_of_library(services, question, client))
     return written(services, [each.to_message() for each in request.messages], request, client)
 
 
@@ -72,7 +72,21 @@ def written(services: Services, messages: Sequence[Message], request: Sampled, c
     def work(generator: Cancellable) -> Iterator[Delta | Finish]:
         return _written(generator, messages, request, services.metrics)
 
-    return services.queue.stream(client, name, work)
+    return _trimmed(services.queue.stream(client, name, work))
+
+
+async def _trimmed(turn: Turn) -> Turn:
+    """`turn` without the line ends that stood between a tag and the first word of the reasoning."""
+    begun = False
+    async with aclosing(turn):
+        async for each in turn:
+            if isinstance(each, Delta) and each.reasoning and not begun:
+                text = each.text.lstrip()
+                begun = bool(text)
+                if begun:
+                    yield Delta(text, reasoning=True)
+            else:
+                yield each
 
 
 def _written(

@@ -50,7 +50,10 @@ class Upload:
 
 def label(given: str) -> str:
     """What a client calls a file, as a label: its last part, printable, of bounded length. It never names a file."""
-    last = printable(re.split(r"[/\\]", given)[-1]).strip(" .")
+    last = printable(re.split(r"[/\\]", given)[-1]).strip()
+    if last.lower() in SUFFIXES:
+        return f"document{last}"  # it has an ending and no name
+    last = last.strip(" .")
     stem, suffix = PurePath(last).stem, PurePath(last).suffix[:20]
     return (stem[: _LABEL_CHARACTERS - len(suffix)] + suffix) or "document"
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, ParamSpec
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
@@ -27,6 +27,7 @@ from seriatim.retrieval.library import Library
 from seriatim.server import asking, documents
 from seriatim.server.asking import Question, public_context
 from seriatim.server.clients import client_of
+from seriatim.server.errors import invalid_words
 from seriatim.server.jobs import Job
 from seriatim.server.queue import Place
 from seriatim.server.services import Services
@@ -51,15 +52,24 @@ Tool = Callable[Arguments, Coroutine[Any, Any, dict[str, Any]]]
 
 def mcp_server(services: Services, *, folders: Sequence[Path] = ()) -> MCPServer[Any]:
     """The tools, over what the HTTP API has as well. Files can be added from `folders` and below, by none elsewhere."""
-    server: MCPServer[Any] = MCPServer(
-        "seriatim", version=seriatim.__version__, instructions=_INSTRUCTIONS, log_level="WARNING"
-    )
+    server = _Server("seriatim", version=seriatim.__version__, instructions=_INSTRUCTIONS, log_level="WARNING")
     _finding(server, services)
     _asking(server, services)
     _adding(server, services)
     if folders:
         _adding_files(server, services, folders)
     return server
+
+
+class _Server(MCPServer[Any]):
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
+        """As it is, but that arguments at fault are told in one line."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            raise ToolError(": ".join(invalid_words(error.__cause__))) from error
 
 
 def _finding(server: MCPServer[Any], services: Services) -> None:
@@ -145,7 +155,9 @@ def _adding_files(server: MCPServer[Any], services: Services, folders: Sequence[
     @server.tool(annotations=_ADDS)
     @_plainly
     async def add_file(
-        path: Annotated[str, Field(description="The file's full path.", max_length=4096)],
+        path: Annotated[
+            str, Field(description="The file's path, in full or below a folder that the user allowed.", max_length=4096)
+        ],
         library: InLibrary = "default",
     ) -> dict[str, Any]:
         """Add a file of this machine to a library. Only files in the folders that the user allowed can be read."""
@@ -218,11 +230,14 @@ def _allowed(path: str, folders: Sequence[Path]) -> Path:
     the links in it lead to, so only a file is taken.
     """
     try:
-        file = Path(path).expanduser().resolve()
+        # A relative path is one below a folder allowed; joined to it, an absolute one stays what it is.
+        named = [(folder.resolve() / Path(path).expanduser()).resolve() for folder in folders]
     except (OSError, RuntimeError, ValueError):
-        file = Path("/")
-    if not any(folder.resolve() in file.parents for folder in folders):
+        named = []
+    allowed = [file for file in named if any(folder.resolve() in file.parents for folder in folders)]
+    if not allowed:
         raise UsageError("this file is in none of the folders that may be read; the user allows one with --allow")
-    if not file.is_file():
-        raise UsageError(f"there is no file {file}; name one file, with its full path")
-    return file
+    found = next((file for file in allowed if file.is_file()), None)
+    if found is None:
+        raise UsageError(f"there is no file {allowed[0]}; name one file, by its path below a folder allowed or in full")
+    return found

@@ -1,6 +1,7 @@
 """The server process: its socket, its connections' patience, its start and its graceful stop."""
 
 import asyncio
+import errno
 import fcntl
 import logging
 import socket
@@ -143,6 +144,8 @@ def _socket(host: str, port: int) -> socket.socket:
     except OverflowError as error:
         raise UsageError(f"{port} is no port; give one from 0 to 65535") from error
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(f"{host} is no address of this machine; --host takes one that is") from error
         raise UsageError(
             f"the server cannot listen at {host}, port {port} ({error.strerror or error}): is another one running? "
             "Choose another with --port"

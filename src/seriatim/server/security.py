@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seriatim.server.clients import is_address, network
+from seriatim.server.entrance import entrance_form
 from seriatim.server.errors import error_response
 from seriatim.server.metrics import Metrics
 from seriatim.server.settings import MIB, Settings, is_this_machine
@@ -194,7 +195,9 @@ class Guard:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
         self._metrics.refusals.labels(refusal.reason).inc()
         response: Response
-        if scope["path"] == "/":
+        if scope["path"] == "/" and refusal.reason == "token" and "text/html" in Headers(scope=scope).get("accept", ""):
+            response = entrance_form(refusal.status, refusal.message.partition(":")[0])
+        elif scope["path"] == "/":
             response = PlainTextResponse(refusal.message + "\n", refusal.status)
         else:
             response = error_response(refusal.status, refusal.message, refusal.reason)
@@ -308,7 +311,7 @@ def _with_headers(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
-                headers[name] = value
+                headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
         await send(message)
 
