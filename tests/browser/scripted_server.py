@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seriatim.models.generator import Message, Piece, Usage
+from seriatim.reflection.prompts import REFUSAL
 from seriatim.sampling import Sampling
 from seriatim.server.running import serve
 from seriatim.server.settings import Settings
@@ -21,7 +22,7 @@ WRONG = "Mr Rooke had been a surveyor for 19 years."
 RIGHT = "Mr Rooke had been a surveyor for twenty-six years."
 HOSTILE = 'Mr Rooke had been a surveyor for twenty-six years. <img src=x onerror="document.title=1"><b>bold</b>'
 WAGE = "Mr Rooke paid Wilf Anning a crown a week."
-ANSWERS = {"hostile": HOSTILE, "wage": WAGE, "gauge": "The gauge was read at seven every morning."}
+ANSWERS = {"hostile": HOSTILE, "wage": WAGE, "gauge": "The gauge was read at seven every morning.", "tax": REFUSAL}
 
 
 class ScriptedModel:

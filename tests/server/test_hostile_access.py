@@ -270,7 +270,7 @@ def test_a_browser_without_the_token_is_asked_for_it_by_a_form_without_script(tm
         assert "form-action 'self'" in policy
         assert "script-src" not in policy
         wrong = browser.get("/", params={"token": "a-wrong-token"}, headers={"accept": "text/html"})
-        assert "this token is wrong" in wrong.text
+        assert "This token is wrong." in wrong.text
         assert "a-wrong-token" not in wrong.text
         assert browser.get("/", params={"token": "the-right-token"}).headers["location"] == "/"
         assert browser.get("/", headers={"accept": "text/html"}).status_code == 200

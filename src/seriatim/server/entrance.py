@@ -51,7 +51,7 @@ _PAGE = f"""<!doctype html>
 def entrance_form(status: int, message: str) -> HTMLResponse:
     """The form, under what is said of the token that was given."""
     return HTMLResponse(
-        _PAGE.replace("{said}", f'<p role="alert">{escape(message)}</p>'),
+        _PAGE.replace("{said}", f'<p role="alert">{escape(message[:1].upper() + message[1:])}.</p>'),
         status,
         headers={"content-security-policy": _POLICY},
     )
