@@ -6,7 +6,7 @@ the figures. The library holds made-up prose of `--passages` passages; `--effort
     pip install '.[dev]' -c constraints.txt
     python benchmarks/server_load.py --out benchmarks/results/server_load.json
 
-Sections that a run does not measure, such as with `--asks 0`, are kept from an earlier one in the same file.
+Sections that a run does not measure, with `--asks 0` or `--seconds 0`, are kept from an earlier one in the same file.
 """
 
 import argparse
@@ -64,7 +64,7 @@ serve(settings, started=lambda address: print(address, flush=True))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=20, help="of searching; 0 leaves all but --asks out")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--soak", type=int, default=100_000, metavar="SEARCHES")
@@ -77,13 +77,14 @@ def main() -> None:
     vocabulary = _vocabulary()
     with tempfile.TemporaryDirectory() as folder:
         results: dict[str, object] = {"passages": _library(Path(folder), vocabulary, options.passages)}
-        with _server(Path(folder), "slow") as (address, process):
-            questions = [" ".join(random.choices(vocabulary, k=8)) for _ in range(QUESTIONS)]
-            search = (address, questions, options.effort, options.clients)
-            asyncio.run(_searches(*search, seconds=1))  # opens the library
-            results["search"] = asyncio.run(_searches(*search, seconds=options.seconds))
-            results["idle_streams"] = asyncio.run(_idle_streams(address, options.streams, process.pid))
-            results["soak"] = _soak(search, options.soak, process.pid)
+        if options.seconds:
+            with _server(Path(folder), "slow") as (address, process):
+                questions = [" ".join(random.choices(vocabulary, k=8)) for _ in range(QUESTIONS)]
+                search = (address, questions, options.effort, options.clients)
+                asyncio.run(_searches(*search, seconds=1))  # opens the library
+                results["search"] = asyncio.run(_searches(*search, seconds=options.seconds))
+                results["idle_streams"] = asyncio.run(_idle_streams(address, options.streams, process.pid))
+                results["soak"] = _soak(search, options.soak, process.pid)
         if options.asks:
             results["ask"] = _overhead(Path(folder), options.model, options.asks)
     print(json.dumps(results, indent=1))
