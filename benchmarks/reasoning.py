@@ -41,7 +41,9 @@ def main() -> None:
     options = _options()
     data = {name: read_problems(TASKS[name], path) for name, path in _paths(options).items()}
     plans = [_plan(name, arm, options) for name in data for arm in options.arms if _makes_sense(name, arm)]
-    if not options.only_results:
+    if options.only_results:
+        plans = [plan for plan in plans if _folder(options.runs, plan.task.name, plan.arm).exists()]
+    else:
         for plan in plans:
             runs.check(plan)
         _ask(plans, data, options)
