@@ -227,7 +227,7 @@ def test_nothing_but_our_own_words_is_printed(reader_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("environment", "spins"),
-    [({}, "'1000'"), ({"GOMP_SPINCOUNT": "77"}, "'77'"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "'0'")],
+    [({}, "'30000'"), ({"GOMP_SPINCOUNT": "77"}, "'77'"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "'0'")],
 )
 def test_threads_that_wait_for_each_other_leave_the_cores_to_other_programs(
     reader_path: Path, environment: dict[str, str], spins: str
