@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seriatim.errors import UsageError
 from seriatim.training.data.batches import IGNORED, Batch
-from seriatim.training.minidag.config import MiniDagSettings
+from seriatim.training.minidag.config import MiniDagSettings, read_config
 from seriatim.training.minidag.data import ArmData
 from seriatim.training.minidag.practice import drills, in_place, practice, repeats
 from seriatim.training.minidag.task import result
@@ -128,3 +129,20 @@ def test_what_was_practised_is_rehearsed_beside_the_task() -> None:
     assert [opens_reflections(batch) for batch in given] == [False, False, True] * 4
     task = [batch for batch in given if not opens_reflections(batch)]
     assert all((batch.ids_BT == alone.batch(step).ids_BT).all() for step, batch in enumerate(task, 4))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('mistakes = ["nonsuch"]', "must be of out_of_order, other_definition, other_value, arithmetic"),
+        ("mistakes = []", "must be of out_of_order"),
+        ("rehearsal = 1", "leaves no step for the task: it must be 0 or at least 2"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(setting: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "minidag.toml"
+    text = (Path(__file__).parents[3] / "configs" / "minidag.toml").read_text()
+    key = setting.partition(" ")[0]
+    file.write_text("\n".join(setting if line.startswith(key) else line for line in text.splitlines()))
+    with pytest.raises(UsageError, match=said):
+        read_config(file)
