@@ -5,13 +5,23 @@ of 2,048 tokens: a third of the corpus); arms as in ARMS, each with seeds 0, 1, 
 alike. The corpus is all the .txt files of --texts, cut at paragraphs into documents of about 4,000 characters, 2 % held
 out; a tokenizer of 2,048 ids is trained on it. What counts is the last held-out loss, each arm less "64 of 8" of the
 same seed: mean and 95 % interval by Student's t over the seeds. "dense" has one expert of the same active size; how
-many times fewer steps "64 of 8" needs to reach its last loss is read off the held-out curve.
+many times fewer steps "64 of 8" needs to reach its last loss is read off the held-out curve, and how many times less
+time from that and the median speeds of the two runs.
 
-Public-domain texts that come to hand: two novels from Project Gutenberg, and `apt-get install bible-kjv;
-bible -f Gen1:1-Rev22:21 > kjv.txt`. Runs are taken up where they stopped.
+Texts that come to hand: two novels from Project Gutenberg, and `apt-get install bible-kjv;
+bible -f Gen1:1-Rev22:21 > kjv.txt`; all in the public domain. Runs are taken up where they stopped.
 
     python benchmarks/pretraining_study.py --texts FOLDER --runs runs/study \
         --out benchmarks/results/pretraining_study.json
+
+benchmarks/pretraining/longer.toml trains "64 of 8" and "dense" on 5.1 million tokens. For these the corpus has,
+besides, 14 million bytes of a dictionary (Webster's of 1913, which is in the public domain, with additions under the
+GPL): `apt-get install dict-gcide; zcat /usr/share/dictd/gcide.dict.dz | head -c 14000000 | iconv -c -t utf-8 >
+gcide.txt`.
+
+    python benchmarks/pretraining_study.py --config benchmarks/pretraining/longer.toml --arms "64 of 8" dense \
+        --texts FOLDER --runs runs/longer --out benchmarks/results/pretraining_longer.json \
+        --plot docs/pretraining-longer.svg
 """
 
 import argparse
@@ -43,6 +53,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "eps 1e-5": {"optimizer": {"eps": 1e-5}},
 }
 VOCABULARY, DOCUMENT_CHARACTERS, STEP_TOKENS = 2048, 4000, 16 * 128
+CONFIG = Path(__file__).parent / "pretraining" / "base.toml"
 EVEN = {"load_max": 1.0, "idle_experts": 0}  # by construction, where experts choose their tokens
 COLUMNS = {"step": "step", "loss": "validation_loss", "load_max": "load_max", "idle_experts": "idle_experts"}
 DASHES = ("-", "--", "-.", ":")
@@ -52,6 +63,7 @@ T_95 = 4.303
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=CONFIG, help='the recipe of "64 of 8"')
     parser.add_argument("--texts", type=Path, required=True, help="folder with .txt files")
     parser.add_argument("--runs", type=Path, required=True, help="where the runs are kept")
     parser.add_argument("--out", type=Path, required=True)
@@ -62,14 +74,15 @@ def main() -> None:
     torch.set_num_threads(1)
     for seed in SEEDS:
         for arm in options.arms:
-            _train(arm, seed, options.runs)
-    runs = {(arm, seed): _curve(options.runs / _name(arm, seed)) for arm in options.arms for seed in SEEDS}
+            _train(options.config, arm, seed, options.runs)
+    runs = {(arm, seed): _curve(options.runs / _name(arm, seed)) for seed in SEEDS for arm in options.arms}
+    speeds = {(arm, seed): _speed(options.runs / _name(arm, seed)) for arm, seed in runs}
     result = {
         "command": " ".join(["python", *sys.argv]),
         "machine": machine(),
         "texts": {each.name: each.stat().st_size for each in sorted(options.texts.glob("*.txt"))},
-        "arms": [_arm(arm, runs) for arm in options.arms],
-        "against_dense": _against_dense(runs) if "dense" in options.arms else None,
+        "arms": [_arm(arm, runs) | {"tokens_per_s": [speeds[arm, seed] for seed in SEEDS]} for arm in options.arms],
+        "against_dense": _against_dense(runs, speeds) if "dense" in options.arms else None,
         "curves": [
             {"arm": arm, "seed": seed} | {key: [row[key] for row in rows] for key in rows[0]}
             for (arm, seed), rows in runs.items()
@@ -107,10 +120,10 @@ def _documents(text: str) -> list[str]:
     return [*found, held] if held.strip() else found
 
 
-def _train(arm: str, seed: int, runs: Path) -> None:
+def _train(recipe: Path, arm: str, seed: int, runs: Path) -> None:
     from seriatim.training import loop
 
-    base = read_config(Path(__file__).parent / "pretraining" / "base.toml")
+    base = read_config(recipe)
     tables = {name: replace(getattr(base, name), **changes) for name, changes in ARMS[arm].items()}
     config = replace(base, folder=runs.resolve(), run=replace(base.run, seed=seed), **tables)
     trained = loop.pretrain(config, runs / _name(arm, seed))
@@ -130,6 +143,11 @@ def _curve(run: Path) -> list[dict[str, float]]:
     ]
 
 
+def _speed(run: Path) -> float:
+    """Tokens a second, the median of the steps."""
+    return statistics.median(row["tokens_per_s"] for row in read_metrics(run) if "tokens_per_s" in row)
+
+
 def _arm(arm: str, runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
     last = [runs[arm, seed][-1] for seed in SEEDS]
     differences = [runs[arm, seed][-1]["loss"] - runs[BASE, seed][-1]["loss"] for seed in SEEDS]
@@ -143,16 +161,17 @@ def _arm(arm: str, runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
     }
 
 
-def _against_dense(runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
-    """How many times fewer steps the sparse model needs to reach the dense one's last held-out loss."""
-    fewer = []
+def _against_dense(runs: dict[Any, list[dict[str, float]]], speeds: dict[Any, float]) -> dict[str, Any]:
+    """How many times fewer steps, and less time, the sparse model needs to reach the dense one's last held-out loss."""
+    fewer, less = [], []
     for seed in SEEDS:
         dense = runs["dense", seed][-1]
         reached = _reached(runs[BASE, seed], dense["loss"])
         if reached is None:
             return {"fewer_steps": None, "why": f"not reached with seed {seed}"}
         fewer.append(dense["step"] / reached)
-    return {"fewer_steps": _interval(fewer)}
+        less.append(fewer[-1] * speeds[BASE, seed] / speeds["dense", seed])
+    return {"fewer_steps": _interval(fewer), "less_time": _interval(less)}
 
 
 def _reached(curve: list[dict[str, float]], loss: float) -> float | None:
