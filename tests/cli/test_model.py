@@ -284,8 +284,9 @@ def test_what_cannot_be_inspected_is_told(tmp_path: Path) -> None:
 def test_an_answer_is_generated(chat: ChatServer) -> None:
     chat.says({"reasoning": "hm"}, "Par", "is", prompt_tokens=5, completion_tokens=2)
     options = ("--max-tokens", "7", "--temperature", "0.5", "--seed", "3", "--system", "Be brief.", "--stop", "x")
+    begin = ("--begin", "It is ")
 
-    told = json_of("generate", "Capital of France?", "--model", chat.url, *options)
+    told = json_of("generate", "Capital of France?", "--model", chat.url, *options, *begin)
 
     assert told["text"] == "Paris"
     assert told["reasoning"] == "hm"
@@ -294,6 +295,7 @@ def test_an_answer_is_generated(chat: ChatServer) -> None:
     assert told["usage"]["completion_tokens"] == 2
     asked = chat.asked[0]
     assert asked["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert asked["messages"][-1] == {"role": "assistant", "content": "It is "}
     assert (asked["max_tokens"], asked["temperature"], asked["seed"], asked["stop"]) == (7, 0.5, 3, ["x"])
 
 

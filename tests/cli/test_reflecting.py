@@ -1,6 +1,7 @@
 """`seriatim train show|mine|reflect`: from nothing to examples, and to a model that can be asked."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,12 @@ def test_a_model_is_taught_from_nothing_and_asked(folder: Path) -> None:
     assert json.loads((folder / "run" / "command.json").read_text())["options"] == {"problems": 2}
     again = seriatim("train", "resume", "run", "--json", folder=folder)
     assert json.loads(again.stdout) == told
-    asked = seriatim("model", "generate", told["example"], "--model", "run/last", "--max-tokens", "5", folder=folder)
+    command = seriatim("train", "resume", "run", folder=folder).stdout.partition("seriatim model generate ")[2]
+    example, *options = shlex.split(command)
+    assert options == ["--model", "run/last", "--begin", told["begin"]]
+    asked = seriatim("model", "generate", example, *options, folder=folder)
     assert asked.returncode == 0, asked.stderr
+    assert (told["begin"] + asked.stdout).startswith(told["response"])
 
 
 REFLECT = """

@@ -75,6 +75,9 @@ def generate(
         typer.Option("--model", metavar="NAME", help="A name, a .gguf file, a checkpoint's folder, or a URL."),
     ] = None,
     system: Annotated[str | None, typer.Option("--system", metavar="TEXT", help="Instructions that go before.")] = None,
+    begin: Annotated[
+        str, typer.Option(metavar="TEXT", help="How the answer begins; it goes on from there, without repeating it.")
+    ] = "",
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, metavar="N", help="The longest answer.")] = 512,
     temperature: Annotated[
         float, typer.Option(min=0.0, max=10.0, metavar="T", help="0 always takes the likeliest.")
@@ -105,7 +108,7 @@ def generate(
     reasoning: list[str] = []
     last = Piece()
     with closing(generator):
-        for last in generator.stream(messages, stop=stop or (), max_tokens=max_tokens, sampling=sampling):
+        for last in generator.stream(messages, prefix=begin, stop=stop or (), max_tokens=max_tokens, sampling=sampling):
             (reasoning if last.reasoning else texts).append(last.text)
             if not json and not last.reasoning:
                 print(literal(last.text) if sys.stdout.isatty() else last.text, end="", flush=True)

@@ -119,6 +119,7 @@ def _encoded(file: Path, tokenizer: "Tokenizer", longest: int) -> "Examples":
 
 def _minidag(settings: "MiniDagConfig", config: Path, run: Path, steps: int | None, problems: int, json: bool) -> None:
     from dataclasses import asdict
+    from shlex import quote
 
     from seriatim.cli.printing import print_json
     from seriatim.cli.progress import progress_bar
@@ -138,4 +139,5 @@ def _minidag(settings: "MiniDagConfig", config: Path, run: Path, steps: int | No
     print(f"accuracy {found.accuracy:.1f}%, with reflection banned {found.banned:.1f}%")
     print(f"after a wrong step put into its mouth it reflects with p {found.p_reflect_wrong:.2f}, "
           f"after a right one {found.p_reflect_right:.2f}, and recovers {found.recovery:.1f}%")  # fmt: skip
-    print(f"\nseriatim model generate - --model {run / 'last'} <<'E'\n{found.example}\nE")
+    asked = f"{quote(found.example)} --model {quote(str(run / 'last'))} --begin {quote(found.begin)}"
+    print(f"\nsee how it goes on from a wrong step:\n\nseriatim model generate {asked}")

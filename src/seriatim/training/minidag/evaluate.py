@@ -48,12 +48,14 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Probe:
     """The forced-error probe: how likely a reflection is opened after a wrong step (`by_kind`: of mistake) and after a
-    right one, and how often the answer is right although a wrong step was put into the model's mouth."""
+    right one, and how often the answer is right although a wrong step was put into the model's mouth. The example is
+    a problem, the response's beginning with the wrong step in it, and the response, put right where any was."""
 
     p_reflect_wrong: float
     p_reflect_right: float
     recovery: float
     by_kind: dict[str, float]
+    example: tuple[str, str, str]
 
 
 def trained_model(folder: Path) -> Olmoe:
@@ -146,7 +148,9 @@ def probe(
         for kind in sorted(set(made_of))
     }
     recovered = solve(model, tokenizer, kept, prefixes=wrong)
-    return Probe(fmean(after_wrong), fmean(after_right), accuracy(recovered), by_kind)
+    best = max(range(len(kept)), key=lambda n: (recovered[n].check.correct, recovered[n].check.repaired))
+    example = (kept[best].prompt, wrong[best], recovered[best].text)
+    return Probe(fmean(after_wrong), fmean(after_right), accuracy(recovered), by_kind, example)
 
 
 @torch.inference_mode()

@@ -83,7 +83,8 @@ class StudyConfig(MiniDagConfig):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A trained model in a few numbers, in percent but for probabilities, and a problem on which it corrects itself."""
+    """A trained model in a few numbers, in percent but for probabilities, and a problem, the beginning of a response
+    with a wrong step in it, and what it made of that."""
 
     accuracy: float
     banned: float
@@ -92,6 +93,7 @@ class Report:
     p_reflect_right: float
     recovery: float
     example: str
+    begin: str
     response: str
 
 
@@ -304,14 +306,13 @@ def _take_over_practice(config: StudyConfig, run: Path, progress: Progress | Non
 
 
 def report(checkpoint: Path, task: MiniDagSettings, problems: int) -> Report:
-    """Test a trained model, on problems in distribution; the example is one that it puts right, where there is one."""
+    """Test a trained model, on problems in distribution."""
     model, symbols = trained_model(checkpoint), tokenizer()
     tests = held_out(IN_DISTRIBUTION, problems, modulus=task.modulus)
     allowed = solve(model, symbols, tests)
     banned = without_reflections(model, symbols, tests, allowed)
     found = probe(model, symbols, tests, task.mistakes)
-    best = max(range(len(tests)), key=lambda n: (allowed[n].check.repaired > 0, allowed[n].check.correct))
     return Report(
         accuracy(allowed), accuracy(banned), fmean(each.check.retries for each in allowed), found.p_reflect_wrong,
-        found.p_reflect_right, found.recovery, tests[best].prompt, allowed[best].text,
+        found.p_reflect_right, found.recovery, *found.example,
     )  # fmt: skip
