@@ -151,6 +151,23 @@ def test_the_loss_is_that_of_answers_alone_whatever_the_config_says_of_balancing
     assert read_metrics(tmp_path / "balanced")[0]["loss"] > first["loss"] + 0.1
 
 
+@pytest.mark.parametrize("balancing", [0.0, 0.5])
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_the_held_out_loss_is_that_of_a_learnt_token_whatever_the_batches(
+    folder: Path, tmp_path: Path, accumulate: int, balancing: float
+) -> None:
+    held_out = [
+        {"input_ids": list(range(300, 300 + length)), "labels": [-100] * asked + list(range(300 + asked, 300 + length))}
+        for length, asked in ((30, 2), (6, 5), (9, 1), (40, 39), (20, 0))
+    ]
+    config = sft_config(folder, learning_rate=0.0, batch_size=8, accumulate=accumulate, balancing=balancing)
+    config = replace(config, data=replace(config.data, validation="x"), run=replace(config.run, validate_every=1))
+    tuned = tune.sft(conversations(folder), config, tmp_path / "run", validation=held_out, steps=1)
+    learnt = (slice(max(1, row["labels"].count(-100)), None) for row in held_out)
+    each = [log_likelihood(folder, row["input_ids"], part) for row, part in zip(held_out, learnt, strict=True)]
+    assert tuned.validation_loss == pytest.approx(-float(torch.cat(each).mean()), rel=1e-5)
+
+
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
 def test_preferences_are_learnt_against_the_model_at_the_start(
     folder: Path, tmp_path: Path, lora: LoraSettings | None
@@ -250,9 +267,10 @@ def test_what_is_no_number_stops_the_run_before_it_is_kept(folder: Path, tmp_pat
         tune.sft(conversations(folder), wild, tmp_path / "run")
 
 
-def test_a_damaged_checkpoint_is_told(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [b"nothing", b""])
+def test_a_damaged_checkpoint_is_told(folder: Path, tmp_path: Path, left: bytes) -> None:
     tuned = tune.sft(conversations(folder), sft_config(folder), tmp_path / "run", steps=2)
-    (tuned.checkpoint / "optimizer.pt").write_bytes(b"nothing")
+    (tuned.checkpoint / "optimizer.pt").write_bytes(left)
     with pytest.raises(TrainingError, match=r"checkpoint-2 cannot be gone on from .*: remove it to go on before it"):
         tune.sft(conversations(folder), sft_config(folder), tmp_path / "run")
 

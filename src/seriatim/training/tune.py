@@ -29,6 +29,7 @@ from seriatim.olmoe.config import OlmoeConfig
 from seriatim.progress import Progress
 from seriatim.training import examples
 from seriatim.training.beginning import FORMAT, alone, kept, settle
+from seriatim.training.data.batches import IGNORED
 from seriatim.training.metrics import Metrics, read_metrics
 from seriatim.training.tune_config import DpoConfig, LoraSettings, SftConfig
 
@@ -165,7 +166,7 @@ def _tuned(
             trainer = _trainer(config, model, start, run, _dataset(rows), held_out and _dataset(held_out), told)
             trainer.remove_callback(transformers.PrinterCallback)
             trainer.train(resume_from_checkpoint=str(held) if held else None)
-    except (SeriatimError, OSError, RuntimeError, SafetensorError, UnpicklingError) as error:
+    except (SeriatimError, OSError, RuntimeError, EOFError, SafetensorError, UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         if held and not told.step:
             raise TrainingError(f"{held} cannot be gone on from ({reason}): remove it to go on before it") from error
@@ -250,7 +251,25 @@ class _Quiet:
 
 
 class _Sft(_Quiet, SFTTrainer):
-    pass
+    """Its held-out loss is that of a learnt token, whatever the batches; transformers would take the mean of their
+    means, and TRL would add the balancing loss."""
+
+    def evaluation_loop(self, *args: Any, **more: Any) -> Any:
+        self._sum, self._learnt = 0.0, 0
+        balancing, self.aux_loss_enabled = self.aux_loss_enabled, False
+        try:
+            found = super().evaluation_loop(*args, **more)
+        finally:
+            self.aux_loss_enabled = balancing
+        found.metrics["eval_loss"] = self._sum / max(1, self._learnt)
+        return found
+
+    def prediction_step(self, model: Any, inputs: Any, *args: Any, **more: Any) -> Any:
+        learnt = int((inputs["labels"][:, 1:] != IGNORED).sum())
+        mean, *others = super().prediction_step(model, inputs, *args, **more)
+        self._sum += float(mean) * learnt
+        self._learnt += learnt
+        return mean, *others
 
 
 class _Dpo(_Quiet, DPOTrainer):
