@@ -4,12 +4,14 @@ Biases where they are asked for."""
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TextIO
 
 from seriatim.errors import TrainingError, UsageError
 from seriatim.files import write_text
 
 FILE = "metrics.jsonl"
+_WANDB_ID = "wandb-id.txt"
 
 
 class Metrics:
@@ -81,4 +83,13 @@ def _wandb(run: Path, project: str) -> Any:
         import wandb
     except ImportError as error:
         raise UsageError("run.wandb needs the package wandb: pip install 'seriatim[logs]'") from error
-    return wandb.init(project=project, name=run.name, dir=str(run), resume="allow", id=run.name)
+    return wandb.init(project=project, name=run.name, dir=str(run), resume="allow", id=_wandb_id(run))
+
+
+def _wandb_id(run: Path) -> str:
+    """The run's id at Weights & Biases, drawn once: another folder of this one's name, or one made anew in its place,
+    is another run there too."""
+    file = run / _WANDB_ID
+    if not file.exists():
+        write_text(file, token_hex(8) + "\n")
+    return file.read_text(encoding="utf-8").strip()
