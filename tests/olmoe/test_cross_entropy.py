@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seriatim.olmoe import cross_entropy as module
 from seriatim.olmoe.cross_entropy import cross_entropy
@@ -10,7 +11,7 @@ from seriatim.olmoe.cross_entropy import cross_entropy
 
 @pytest.mark.parametrize("logits", [1, 70, 1 << 22])
 def test_values_and_gradients_are_those_of_all_logits_at_once(logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LOGITS", logits)
+    monkeypatch.setattr(module, "_ON_CPU", logits)
     torch.manual_seed(0)
     hidden, weight = torch.randn(23, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
     labels = torch.randint(30, (23,))
@@ -23,6 +24,13 @@ def test_values_and_gradients_are_those_of_all_logits_at_once(logits: int, monke
     gradients = [torch.autograd.grad(3 * each, [hidden, weight]) for each in (ours, theirs)]
     for a, b in zip(*gradients, strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_a_gpu_is_given_thousands_of_rows_at_a_time_and_a_cpu_what_its_cache_holds() -> None:
+    with FakeTensorMode():
+        on_cpu, on_gpu = (torch.empty(50_304, 2048, device=device) for device in ("cpu", "cuda"))
+    assert 4 * 50_304 * module._at_a_time(on_cpu) <= 16 << 20
+    assert 2048 <= module._at_a_time(on_gpu) < 4096
 
 
 def test_large_logits_do_not_overflow() -> None:

@@ -2,8 +2,8 @@
 
 The logits of a whole batch are by far the largest tensor of a training step (N·V numbers, several times over with their
 softmax and its gradient), and most of its time for a small model with a large vocabulary. Here a few tokens' logits
-are made, turned into their gradient in place, and used up while they are in the cache. What is not learned from is
-left out.
+are made, turned into their gradient in place, and used up: on a CPU while they are in the cache. What is not learned
+from is left out.
 
 Shapes: N tokens, D hidden size, V vocabulary, L tokens that are learned from.
 """
@@ -14,8 +14,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_LOGITS = 1 << 22
-"""So many logits are held at a time (16 MiB in float32)."""
+_ON_CPU = 1 << 22
+"""So many logits are held at a time: 16 MiB in float32, which stay in a processor's cache until they are used up."""
+_ON_GPU = 1 << 27
+"""512 MiB in float32, more than any cache: a GPU is kept busy by products of thousands of rows (2,668 of OLMoE's 50,304
+logits), and each part adds a whole gradient of the head to the sum."""
 
 
 def cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor) -> Tensor:
@@ -30,6 +33,11 @@ def cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor) -> Ten
     return loss
 
 
+def _at_a_time(weight_VD: Tensor) -> int:
+    """How many tokens' logits are made together."""
+    return max(1, (_ON_GPU if weight_VD.is_cuda else _ON_CPU) // len(weight_VD))
+
+
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor, learning: bool) -> Tensor:
@@ -37,7 +45,7 @@ class _CrossEntropy(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float32, device=hidden_ND.device)
         if learning:
             grad_ND, grad_VD = torch.zeros_like(hidden_ND), torch.zeros_like(weight_VD, dtype=torch.float32)
-        for rows in learned_L.split(max(1, _LOGITS // len(weight_VD))):
+        for rows in learned_L.split(_at_a_time(weight_VD)):
             hidden, labels = hidden_ND[rows], labels_N[rows, None]
             logits = (hidden @ weight_VD.t()).float()
             peaks = logits.amax(1, keepdim=True)
