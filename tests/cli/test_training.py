@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training.examples import Turn
 from tests.cli.terminal import SERIATIM, seriatim
-from tests.olmoe.tiny import checkpoint
+from tests.olmoe.tiny import TINY, checkpoint
 from tests.training.test_loop import SETTINGS
 
 
@@ -82,6 +83,21 @@ def test_who_stops_a_run_is_told_how_to_go_on(folder: Path) -> None:
     assert process.returncode == 130
     assert told.endswith("seriatim: stopped; go on with: seriatim train resume run\n")
     assert "Traceback" not in told
+
+
+def test_a_plan_for_a_model_that_is_continued_has_its_shape(folder: Path) -> None:
+    (folder / "start").mkdir()
+    shape = {**TINY, "model_type": "olmoe", "vocab_size": 400}
+    (folder / "start" / "config.json").write_text(json.dumps(shape))
+    others = SETTINGS[SETTINGS.index("[data]") :].replace('sources = ["text.jsonl"]', 'shards = "shards"')
+    (folder / "on.toml").write_text('[model]\nstart = "start"\n' + others.replace("vocab_size = 300\n", ""))
+    done = seriatim("train", "plan", "on.toml", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["parameters"] == OlmoeConfig.from_dict(shape).total_parameters
+    (folder / "start" / "config.json").unlink()
+    none = seriatim("train", "plan", "on.toml", folder=folder)
+    assert (none.returncode, none.stderr.count("\n")) == (1, 1)
+    assert "start holds no config.json" in none.stderr
 
 
 def test_texts_become_shards(folder: Path) -> None:

@@ -1,11 +1,15 @@
 """`seriatim train plan` and `routing`: what a run would take, and how a model uses its experts."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seriatim.cli.scope import JsonOption
+
+if TYPE_CHECKING:
+    from seriatim.olmoe.config import OlmoeConfig
+    from seriatim.training.config import TrainConfig
 
 
 def plan(
@@ -22,17 +26,13 @@ def plan(
 
     from seriatim.cli.printing import print_json
     from seriatim.errors import UsageError
-    from seriatim.training.config import model_config, read_config
+    from seriatim.training.config import read_config
     from seriatim.training.plan import HARDWARE, estimate
 
     settings = read_config(config)
-    vocabulary = settings.model.vocab_size or settings.data.vocab_size
-    if not vocabulary:
-        raise UsageError(f"{config} does not say how many ids the vocabulary has: set model.vocab_size")
     if hardware not in HARDWARE:
         raise UsageError(f"{hardware} is no hardware that is known; known are {', '.join(HARDWARE)}")
-    model = model_config(settings.model, settings.data.sequence_length, vocabulary, 0, None)
-    takes = estimate(model, settings, gpus, HARDWARE[hardware], expert_parallel)
+    takes = estimate(_shape(config, settings), settings, gpus, HARDWARE[hardware], expert_parallel)
     if json:
         print_json(asdict(takes) | {"memory_bytes": takes.memory_bytes, "hardware": hardware})
         return
@@ -41,7 +41,7 @@ def plan(
     for name, told in (
         ("parameters", f"{takes.parameters:,}, of which a token uses {takes.active_parameters:,}"),
         ("memory a GPU", f"{takes.memory_bytes / 1e9:.1f} GB{fits} (weights, gradients, moments "
-         f"{takes.state_bytes / 1e9:.1f}, gathered {takes.gathered_bytes / 1e9:.1f}, "
+         f"{takes.state_bytes / 1e9:.1f}, copies for products {takes.copies_bytes / 1e9:.1f}, "
          f"activations {takes.activation_bytes / 1e9:.1f})"),
         ("a step", f"{step:.3f} s (products {takes.products_s:.3f}, memory {takes.memory_s:.3f}, "
          f"wire {takes.wire_s:.3f})"),
@@ -50,6 +50,20 @@ def plan(
         ("time", f"{takes.days:,.1f} days"),
     ):  # fmt: skip
         print(f"{name:14}{told}")
+
+
+def _shape(config: Path, settings: "TrainConfig") -> "OlmoeConfig":
+    """The model that `settings`, read from `config`, train: that of `model.start`, or the one that they give."""
+    from seriatim.errors import UsageError
+    from seriatim.olmoe.config import OlmoeConfig
+    from seriatim.training.config import model_config
+
+    if settings.model.start:
+        return OlmoeConfig.from_file(settings.folder / settings.model.start / "config.json")
+    vocabulary = settings.model.vocab_size or settings.data.vocab_size
+    if not vocabulary:
+        raise UsageError(f"{config} does not say how many ids the vocabulary has: set model.vocab_size")
+    return model_config(settings.model, settings.data.sequence_length, vocabulary, 0, None)
 
 
 def routing(

@@ -6,7 +6,7 @@ A model of few terms, each stated. Of one training step on one processor the tim
 
 with nothing overlapped. The share of the peak is the one that explains what OLMoE's paper reports for its dense model
 of the same active size on H100 (37,500 tokens/s a GPU); the sparse model's own figure (23,600) is the check: this model
-says 27,500, 16 % too many (docs/training.md).
+says 27,200, 15 % too many (docs/training.md).
 
 Letters as in `olmoe`: D hidden size, F expert width, E experts, K a token, T tokens a sequence, V vocabulary.
 """
@@ -59,7 +59,7 @@ class Estimate:
     parameters: int
     active_parameters: int
     state_bytes: float
-    gathered_bytes: float
+    copies_bytes: float
     activation_bytes: float
     products_s: float
     memory_s: float
@@ -70,7 +70,7 @@ class Estimate:
 
     @property
     def memory_bytes(self) -> float:
-        return self.state_bytes + self.gathered_bytes + self.activation_bytes
+        return self.state_bytes + self.copies_bytes + self.activation_bytes
 
 
 def estimate(
@@ -89,9 +89,11 @@ def estimate(
     products_s = tokens * flops_a_token(model, config.data.sequence_length) / (hardware.peak_flops * hardware.share)
     memory_s = tokens * _traffic_a_token(model, hardware.number_bytes) / hardware.memory_bandwidth
     memory_s += parameters / processors * _ADAMW_BYTES * 2 / hardware.memory_bandwidth
-    # Twice gathered, once in float32 reduced; experts that are shared out are gathered and reduced by groups only.
-    gathered = parameters - experts + experts / expert_parallel
-    wire_bytes = parts * gathered * (2 * hardware.number_bytes + 4) * (1 - 1 / processors)
+    # Twice gathered, once in float32 reduced, each but for the part that is here; of experts that are shared out each
+    # processor has one of so many shares, which only the other groups have parts of.
+    gathered = (parameters - experts) * (1 - 1 / processors)
+    gathered += experts / expert_parallel * (1 - expert_parallel / processors)
+    wire_bytes = parts * gathered * (2 * hardware.number_bytes + 4)
     if expert_parallel > 1:  # there and back, forward and backward
         rows = tokens * model.num_experts_per_tok * model.num_hidden_layers * (1 - 1 / expert_parallel)
         wire_bytes += 4 * rows * model.hidden_size * hardware.number_bytes
@@ -102,8 +104,8 @@ def estimate(
         parameters=parameters,
         active_parameters=model.active_parameters,
         state_bytes=parameters / processors * _ADAMW_BYTES,
-        gathered_bytes=2 * _largest_gathered(model, expert_parallel) * hardware.number_bytes if processors > 1 else 0.0,
-        activation_bytes=tokens / parts * _kept_a_token(model, hardware.number_bytes),
+        copies_bytes=_copied(model, processors, expert_parallel) * hardware.number_bytes,
+        activation_bytes=tokens / parts * kept_a_token(model, hardware.number_bytes),
         products_s=products_s,
         memory_s=memory_s,
         wire_s=wire_s,
@@ -125,26 +127,37 @@ def _expert_parameters(model: OlmoeConfig) -> int:
     return 3 * model.num_hidden_layers * model.num_experts * model.hidden_size * model.intermediate_size
 
 
-def _largest_gathered(model: OlmoeConfig, expert_parallel: int) -> float:
-    """The most parameters that are whole at once: a block's, or the embedding's and the head's."""
-    ends = (1 if model.tie_word_embeddings else 2) * model.vocab_size * model.hidden_size
+def _copied(model: OlmoeConfig, processors: int, expert_parallel: int) -> float:
+    """The most parameters that are whole at once in the type of the products: alone all but the embedding, which is no
+    product; of several processors two of what is gathered together, a block, or the embedding and the head."""
+    embedding = model.vocab_size * model.hidden_size
+    ends = (1 if model.tie_word_embeddings else 2) * embedding
+    if processors == 1:
+        return model.total_parameters - (0 if model.tie_word_embeddings else embedding)
     experts = _expert_parameters(model)
     rest = model.total_parameters - ends - experts
-    return max(ends, (rest + experts / expert_parallel) / model.num_hidden_layers)
+    return 2 * max(ends, (rest + experts / expert_parallel) / model.num_hidden_layers)
 
 
 def _traffic_a_token(model: OlmoeConfig, number_bytes: int) -> float:
     """Bytes that pass through memory a token beside the products: norms, rotation and residuals touch about 12 rows of
-    D a layer; each assignment is gathered, computed, weighted and brought back; logits are read and written in float32
-    about six times."""
+    D a layer; each assignment is gathered, computed, weighted and brought back; logits, whose gradient is made in the
+    forward pass, are read or written ten times in float32 and twice as products have them."""
     d, f, k = model.hidden_size, model.intermediate_size, model.num_experts_per_tok
     layer = 12 * d + k * (2 * d + 6 * f + 2 * d)
-    return _PASSES * model.num_hidden_layers * layer * number_bytes + 24 * model.vocab_size
+    return _PASSES * model.num_hidden_layers * layer * number_bytes + (40 + 2 * number_bytes) * model.vocab_size
 
 
-def _kept_a_token(model: OlmoeConfig, number_bytes: int) -> float:
-    """Bytes kept for the backward pass a token, with nothing computed twice: about 12 rows of D a layer, of each
-    assignment its row, its gate and up, its output; the logits in both precisions."""
-    d, f, k = model.hidden_size, model.intermediate_size, model.num_experts_per_tok
-    layer = 12 * d + k * (2 * d + 2 * f)
-    return model.num_hidden_layers * layer * number_bytes + (4 + number_bytes) * model.vocab_size
+def kept_a_token(model: OlmoeConfig, number_bytes: int) -> float:
+    """Bytes kept for the backward pass a token, with nothing computed twice; of logits there are none.
+
+    In float32 a layer keeps what its four norms read and the router's numbers; in the type of the products what goes
+    into each matrix (into those of attention one by one), keys, queries and values, and of each assignment its row,
+    gate and up, and what SwiGLU makes of them in three steps. Behind the layers: what the last norm reads, and the
+    gradient of what it gave. Measured by `tests/training/test_plan.py`.
+    """
+    d, w, f = model.hidden_size, model.key_value_size, model.intermediate_size
+    e, k = model.num_experts, model.num_experts_per_tok
+    layer = 4 * (3 * d + w) + number_bytes * (6 * d + 2 * w) + number_bytes * k * (d + 5 * f)
+    router = (12 + number_bytes) * e + 24 * k
+    return model.num_hidden_layers * (layer + router) + (4 + number_bytes) * d
