@@ -5,7 +5,7 @@ import time
 import pytest
 
 from seriatim.cli import progress
-from seriatim.cli.progress import count, progress_bar
+from seriatim.cli.progress import count, progress_bar, time_left
 from tests.cli.terminal import in_terminal, without_controls
 
 SHOW = """
@@ -50,6 +50,30 @@ def test_a_pipe_gets_a_rare_line(monkeypatch: pytest.MonkeyPatch) -> None:
         update("another file", 5, 0)
         update("another file", 5, 5)
     assert file.getvalue() == "seriatim: indexing another file\n"
+
+
+def test_a_pipe_is_told_the_time_left_as_it_went_since_it_began_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0, 100.0, 105.0, 120.0, 160.0, 175.0, 190.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock.pop(0))
+    file = io.StringIO()
+    with progress_bar("Training", file=file) as update:
+        update("loss 3.9", 400, 1000)  # a run that goes on
+        for done in (405, 410, 450):
+            update("loss 2.9", done, 1000)
+        update("hashing a file", 0, 3)  # another thing, of which nothing is done yet
+        update("hashing a file", 1, 3)
+    assert file.getvalue().splitlines() == [
+        "seriatim: training 410 of 1,000, 20 min left: loss 2.9",
+        "seriatim: training 450 of 1,000, 11 min left: loss 2.9",
+        "seriatim: training 0 of 3: hashing a file",
+        "seriatim: training 1 of 3, 30 s left: hashing a file",
+    ]
+
+
+def test_a_time_is_told_in_the_units_that_it_suggests() -> None:
+    assert [time_left(each) for each in (0.4, 61, 700, 12_000, 86_399, 200_000)] == [
+        "0 s", "61 s", "12 min", "3 h 20 min", "1 d 0 h", "2 d 8 h",
+    ]  # fmt: skip
 
 
 def test_counts_have_the_unit_that_they_suggest() -> None:

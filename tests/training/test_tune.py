@@ -236,8 +236,13 @@ def test_rows_of_ids_and_labels_are_enough(folder: Path, tmp_path: Path) -> None
     held_out = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}]
     config = sft_config(folder)
     config = replace(config, data=replace(config.data, validation="x"), run=replace(config.run, validate_every=2))
-    tuned = tune.sft(rows, config, tmp_path / "run", validation=held_out)
+    told: list[tuple[str, int, int]] = []
+    tuned = tune.sft(rows, config, tmp_path / "run", validation=held_out, progress=lambda *each: told.append(each))
     assert tuned.step == 3
+    speeds = [row["tokens_per_s"] for row in read_metrics(tmp_path / "run")]
+    assert [each[1:] for each in told] == [(1, 3), (2, 3), (3, 3)]
+    assert all(f", {speed:,.0f} tokens/s" in what for (what, _, _), speed in zip(told, speeds, strict=True))
+    assert speeds[0] > 0
     assert tuned.loss < 0.8 * read_metrics(tmp_path / "run")[0]["loss"]
     assert tuned.validation_loss is not None
     with pytest.raises(TrainingError, match="row 1: needs input_ids, labels"):

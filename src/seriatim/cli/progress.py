@@ -25,7 +25,8 @@ def progress_bar(label: str, *, file: TextIO | None = None) -> Iterator[Update]:
     """Yield `update(what, done, total)`: `what` names the thing at hand, of which `done` of `total` are through.
 
     A `total` of 0 means that the end is not known; a total beyond a million counts bytes. On a terminal a bar appears
-    after one second; elsewhere a line is printed at most every ten seconds.
+    after one second; elsewhere a line is printed at most every ten seconds. Either says how much time is left, where
+    that can be told.
     """
     file = sys.stderr if file is None else file
     if can_redraw(file):
@@ -81,14 +82,35 @@ def count(done: int, total: int) -> str:
     return f"{done:,} of {total:,}" if total else ""
 
 
+def time_left(seconds: float) -> str:
+    """A duration in two units at most: 40 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(minutes / 60)
+    return f"{hours // 24} d {hours % 24} h"
+
+
 def _lines(label: str, file: TextIO) -> Update:
     last = time.monotonic()
+    begun: tuple[float, int, int] | None = None
+    """When the thing at hand was first told of, how much of it was done then, and of how much."""
 
     def update(what: str, done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last < LINE_EVERY_S:
+        nonlocal last, begun
+        now = time.monotonic()
+        if begun is None or total != begun[2] or done < begun[1]:
+            begun = now, done, total
+        if now - last < LINE_EVERY_S:
             return
-        last = time.monotonic()
-        print("seriatim:", *filter(None, (label.lower(), count(done, total), line(what))), file=file, flush=True)
+        last = now
+        told = " ".join(filter(None, (label.lower(), count(done, total))))
+        if total and done > begun[1]:
+            told += f", {time_left((now - begun[0]) * (total - done) / (done - begun[1]))} left"
+        print("seriatim:", told + (": " if total else " ") + line(what), file=file, flush=True)
 
     return update

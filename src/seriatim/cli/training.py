@@ -61,7 +61,7 @@ def data(
             made = vocabularies.existing(tokenizer)
         else:
             texts = chain.from_iterable(sources.texts(file, field, skip=skip) for file in found)
-            made = vocabularies.trained(texts, vocabulary or 0)
+            made = vocabularies.trained(texts, vocabulary or 0, update)
         held = shards.write(
             found, out, made, field=field, validation=validation, filtered=filtered,
             workers=workers or len(os.sched_getaffinity(0)), skip=skip, progress=update,

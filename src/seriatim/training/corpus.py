@@ -58,7 +58,7 @@ def _make(config: TrainConfig, folder: Path, progress: Progress | None) -> None:
     if settings.tokenizer:
         tokenizer = vocabulary.existing(config.folder / settings.tokenizer)
     elif settings.vocab_size:
-        tokenizer = vocabulary.trained(chain.from_iterable(map(sources.texts, found)), settings.vocab_size)
+        tokenizer = vocabulary.trained(chain.from_iterable(map(sources.texts, found)), settings.vocab_size, progress)
     else:
         raise UsageError("data.sources need data.tokenizer, a file, or data.vocab_size, to train one")
     shards.write(found, folder, tokenizer, validation=settings.validation, progress=progress)

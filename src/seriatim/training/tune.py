@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -258,7 +259,7 @@ class _Sft(_Quiet, SFTTrainer):
         self._sum, self._learnt = 0.0, 0
         balancing, self.aux_loss_enabled = self.aux_loss_enabled, False
         try:
-            found = super().evaluation_loop(*args, **more)
+            found: Any = super().evaluation_loop(*args, **more)
         finally:
             self.aux_loss_enabled = balancing
         found.metrics["eval_loss"] = self._sum / max(1, self._learnt)
@@ -342,7 +343,13 @@ class _Told(TrainerCallback):
 
     def __init__(self, metrics: Metrics, last: int | None, progress: Progress | None) -> None:
         self._metrics, self._last, self._progress = metrics, last, progress
-        self.step = 0
+        self.step, self._tokens, self._begun = 0, 0.0, 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        self._tokens = state.num_input_tokens_seen
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        self._begun = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         if self._last is not None and state.global_step >= self._last:
@@ -350,13 +357,16 @@ class _Told(TrainerCallback):
         return control
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        logs: dict[str, float] = kwargs["logs"]
+        logs: dict[str, float] = dict(kwargs["logs"])
         self.step = state.global_step
         if "loss" in logs:
             if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
                 raise TrainingError(f"the loss or its gradient is no number at step {self.step}")
+            logs["tokens_per_s"] = (logs["num_tokens"] - self._tokens) / (time.perf_counter() - self._begun)
+            self._tokens = logs["num_tokens"]
             if self._progress:
-                self._progress(f"loss {logs['loss']:.3f}", self.step, self._last or state.max_steps)
+                told = f"loss {logs['loss']:.3f}, {logs['tokens_per_s']:,.0f} tokens/s"
+                self._progress(told, self.step, min(self._last or state.max_steps, state.max_steps))
         elif "eval_loss" not in logs:
             return  # the summary at the end
         row = {_NAMES.get(name, name): float(value) for name, value in logs.items()}

@@ -131,10 +131,19 @@ def write(
             "tokenizer_sha256": sha256(new / "tokenizer.json"),
             "filter": {"longest": LONGEST, "times": TIMES, "dropped": repeating} if filtered else None,
             "documents": kept, "unreadable": list(map(str, unreadable)), "shards": [asdict(shard) for shard in shards],
-            "sources": [{"file": str(file), "sha256": sha256(file)} for file in files],
+            "sources": _hashed(files, progress),
         }  # fmt: skip
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return opened(folder)
+
+
+def _hashed(files: Sequence[Path], progress: Progress | None) -> list[dict[str, str]]:
+    found = []
+    for number, file in enumerate(files):
+        if progress:
+            progress(f"hashing {file.name}", number, len(files))
+        found.append({"file": str(file), "sha256": sha256(file)})
+    return found
 
 
 def opened(folder: Path, *, verify: bool = False) -> Shards:

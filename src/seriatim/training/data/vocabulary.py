@@ -1,6 +1,6 @@
 """The tokenizer of a data set: one that exists, or one trained on its texts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import tokenizers
@@ -8,14 +8,15 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from seriatim.errors import ModelError, UsageError
 from seriatim.olmoe.tokenizer import CHAT_TEMPLATE, Tokenizer, from_file
+from seriatim.progress import Progress
 
 END, PADDING = "<|endoftext|>", "<|padding|>"
 
 
-def trained(texts: Iterable[str], size: int) -> Tokenizer:
+def trained(texts: Iterable[str], size: int, progress: Progress | None = None) -> Tokenizer:
     """Byte-level BPE of OLMoE's kind (that of GPT-NeoX) with at most `size` ids; 0 ends a text, 1 is padding.
 
-    Raises `UsageError` for fewer ids than bytes and marks take.
+    How many texts are read is told, not of how many. Raises `UsageError` for fewer ids than bytes and marks take.
     """
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     if size < len(alphabet) + 2:
@@ -28,8 +29,14 @@ def trained(texts: Iterable[str], size: int) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=size, special_tokens=[END, PADDING], initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(_counted(texts, progress) if progress else texts, trainer)
     return Tokenizer(tokenizer, eos_id=0, pad_id=1, chat_template=CHAT_TEMPLATE)
+
+
+def _counted(texts: Iterable[str], progress: Progress) -> Iterator[str]:
+    for number, text in enumerate(texts, start=1):
+        progress(f"training the tokenizer, {number:,} texts read", 0, 0)
+        yield text
 
 
 def existing(path: Path) -> Tokenizer:
