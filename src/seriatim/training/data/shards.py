@@ -137,15 +137,6 @@ def write(
     return opened(folder)
 
 
-def _hashed(files: Sequence[Path], progress: Progress | None) -> list[dict[str, str]]:
-    found = []
-    for number, file in enumerate(files):
-        if progress:
-            progress(f"hashing {file.name}", number, len(files))
-        found.append({"file": str(file), "sha256": sha256(file)})
-    return found
-
-
 def opened(folder: Path, *, verify: bool = False) -> Shards:
     """The data set in `folder`; with `verify` every byte is read. Raises `TrainingError`, naming the file, for what is
     missing or changed."""
@@ -236,6 +227,15 @@ class _Hashed:
     def close(self) -> str:
         self._file.close()
         return self._hash.hexdigest()
+
+
+def _hashed(files: Sequence[Path], progress: Progress | None) -> list[dict[str, str]]:
+    found = []
+    for number, file in enumerate(files):
+        if progress:
+            progress(f"hashing {file.name}", number, len(files))
+        found.append({"file": str(file), "sha256": sha256(file)})
+    return found
 
 
 def _millions(writers: Iterable[_Writer]) -> str:
