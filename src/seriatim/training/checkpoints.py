@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -30,8 +31,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 def newest(run: Path) -> Path | None:
     """The newest checkpoint of a run; None before the first."""
-    found = sorted((run / "checkpoints").glob("step-*"))
-    return found[-1] if found else None
+    return max(_all(run), key=step_of, default=None)
 
 
 def step_of(folder: Path) -> int:
@@ -53,7 +53,7 @@ def keep(
     folder = run / "checkpoints" / f"step-{step:07}"
     there = among.any(folder.exists())
     if not there and not among.first:
-        for _ in (*_weights(model), *_moments(model, optimizer)):
+        for _ in chain(_weights(model), _moments(model, optimizer)):  # each is let go before the next
             pass
     elif not there:  # it does where a kill came between the checkpoint and its link
         copy = companions(tokenizer)
@@ -67,7 +67,7 @@ def keep(
         write_checkpoint(Weights(model, whole), folder, dtype=torch.float32, companions=beside)
     if among.first:
         link(run, folder)
-        for old in sorted((run / "checkpoints").glob("step-*"))[:-most]:
+        for old in sorted(_all(run), key=step_of)[:-most]:
             shutil.rmtree(old)
     among.wait()
     return folder
@@ -115,6 +115,10 @@ def link(run: Path, folder: Path) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(folder.relative_to(run))
     os.replace(new, run / "last")
+
+
+def _all(run: Path) -> Iterator[Path]:
+    return (run / "checkpoints").glob("step-*")
 
 
 def _pieces(model: Olmoe) -> Iterator[Piece]:
