@@ -141,11 +141,40 @@ def test_what_is_no_number_stops_the_run_before_it_is_kept(
         assert (tensor == kept[name]).all()
 
 
-def test_a_lost_data_file_is_named(config: TrainConfig, tmp_path: Path) -> None:
-    loop.pretrain(config, tmp_path / "run", steps=5)
-    (tmp_path / "run" / "data" / "train-00000.bin").unlink()
-    with pytest.raises(TrainingError, match=r"train-00000\.bin is gone"):
-        loop.pretrain(config, tmp_path / "run")
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_data_file_that_is_lost_or_changed_is_named_with_the_newest_good_checkpoint(
+    config: TrainConfig, tmp_path: Path, split: str
+) -> None:
+    run = tmp_path / "run"
+    loop.pretrain(config, run, steps=5)
+    file = run / "data" / f"{split}-00000.bin"
+    data = file.read_bytes()
+    file.write_bytes(data[:100] + data[80:100] + data[120:])
+    good = r"newest good checkpoint is .*step-0000005"
+    with pytest.raises(TrainingError, match=rf"{file.name} is not as it was written; .*; the {good}"):
+        loop.pretrain(config, run)
+    file.unlink()
+    with pytest.raises(TrainingError, match=rf"{file.name} is gone; .*; the {good}"):
+        loop.pretrain(config, run)
+    file.write_bytes(data)
+    loop.pretrain(config, run, steps=6)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * (1 << 16)], ids=["cut short", "no ids"])
+def test_a_data_file_that_is_damaged_while_it_is_read_stops_the_run(
+    config: TrainConfig, tmp_path: Path, damage: bytes
+) -> None:
+    file = tmp_path / "run" / "data" / "train-00000.bin"
+
+    def harm(_what: str, done: int, total: int) -> None:
+        if (done, total) == (7, 20):
+            file.write_bytes(damage)
+
+    with pytest.raises(TrainingError) as caught:
+        loop.pretrain(config, tmp_path / "run", progress=harm)
+    told = str(caught.value)
+    assert told.startswith(f"stopped after step 7: {file} is not as it was written")
+    assert told.endswith("step-0000005")
 
 
 def test_a_full_disk_stops_the_run_at_its_last_checkpoint(config: TrainConfig, tmp_path: Path, tiny_disk: Path) -> None:
@@ -301,10 +330,11 @@ def test_the_held_out_loss_is_the_mean_over_its_tokens(config: TrainConfig, tmp_
     data = corpus(config, tmp_path / "run", Processes())
     model = new_model(config, data)
     total, count = 0.0, 0
-    for batch in data.held_out:
+    batches = list(data.held_out)
+    for batch in batches:
         ids, labels = (torch.from_numpy(each).long() for each in batch)
         probabilities = model.logits(ids).log_softmax(-1)
         chosen = probabilities.gather(-1, labels[..., None])
         total, count = total - float(chosen.sum()), count + chosen.numel()
     assert loop.validation_loss(model, data, config) == pytest.approx(total / count, rel=1e-4)
-    assert isinstance(data.held_out[0].ids_BT, np.ndarray)
+    assert isinstance(batches[0].ids_BT, np.ndarray)

@@ -1,16 +1,19 @@
 """The data of a run: token shards that exist, or that are made of the settings' sources in the run's folder."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from seriatim.errors import TrainingError, UsageError
+from seriatim.errors import UsageError
 from seriatim.progress import Progress
 from seriatim.training.config import TrainConfig
 from seriatim.training.data import shards, sources, vocabulary
 from seriatim.training.data.batches import Batch, Batches, successive
 from seriatim.training.parallel import Processes
+
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Corpus:
     """Batches to train on, the held-out text, and the tokenizer's folder and ids: a run's `Data`."""
 
     batches: Batches
-    held_out: tuple[Batch, ...]
+    validation: Batches | None
     sequence_length: int
     tokenizer: Path
     vocabulary: int
@@ -26,28 +29,36 @@ class Corpus:
     pad_id: int | None
     digest: str
 
+    @property
+    def held_out(self) -> Iterator[Batch]:
+        """The held-out text, read batch by batch."""
+        return map(successive, self.validation.in_order() if self.validation else ())
+
     def batch(self, step: int) -> Batch:
         """This process's part of the batch of `step`."""
         return successive(self.batches.at(step))
 
 
 def corpus(config: TrainConfig, run: Path, among: Processes, progress: Progress | None = None) -> Corpus:
-    """The data that `config` names, of which each process reads its part.
+    """The data that `config` names, of which each process reads its part. All that they hold is compared with what was
+    written first, of several processes by each a share.
 
     Raises `UsageError` and `TrainingError` as the data do.
     """
     settings = config.data
     folder = config.folder / settings.shards if settings.shards else run / "data"
-    if settings.sources and not folder.exists() and among.first:
+    if settings.sources and among.first and not folder.exists():
         _make(config, folder, progress)
-    among.wait()
+    while settings.sources and not folder.exists():  # connected processes wait for each other for minutes only
+        time.sleep(_POLL_S)
     held = shards.opened(folder)
+    shards.verify(held, rank=among.rank, ranks=among.count, progress=progress)
     batches = Batches(
         held.tokens("train"), length=settings.sequence_length, batch=config.run.batch_size, seed=config.run.seed,
         rank=among.rank, ranks=among.count, document_ends=held.ends("train"),
     )  # fmt: skip
     return Corpus(
-        batches, tuple(_held_out(held, config)), settings.sequence_length, folder, held.vocabulary, held.eos_id,
+        batches, _validation(held, config), settings.sequence_length, folder, held.vocabulary, held.eos_id,
         held.pad_id, held.digest,
     )  # fmt: skip
 
@@ -64,13 +75,8 @@ def _make(config: TrainConfig, folder: Path, progress: Progress | None) -> None:
     shards.write(found, folder, tokenizer, validation=settings.validation, progress=progress)
 
 
-def _held_out(held: shards.Shards, config: TrainConfig) -> Iterator[Batch]:
-    streams = held.tokens("validation")
-    if not streams:
-        return
-    try:
-        batch = config.run.batch_size // config.run.accumulate
-        held_out = Batches(streams, length=config.data.sequence_length, batch=batch, seed=0).in_order()
-        yield from map(successive, held_out)
-    except TrainingError:
-        return  # less than one sequence is held out
+def _validation(held: shards.Shards, config: TrainConfig) -> Batches | None:
+    streams, length = held.tokens("validation"), config.data.sequence_length
+    if sum(map(len, streams)) <= length:  # less than one sequence is held out
+        return None
+    return Batches(streams, length=length, batch=config.run.batch_size // config.run.accumulate, seed=0)

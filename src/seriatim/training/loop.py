@@ -59,8 +59,19 @@ def pretrain(
     """
     with parallel.processes() as among, alone(run, among.first):
         shown = progress if among.first else None
-        data = corpus(config, run, among, shown)
+        data = _data(config, run, among, shown)
         return _trained(config, data, run, among, steps, expert_parallel, shown)
+
+
+def _data(config: TrainConfig, run: Path, among: Processes, progress: Progress | None) -> Data:
+    """What the run trains on. Raises as `corpus` does, naming the newest good checkpoint where there is one."""
+    try:
+        return corpus(config, run, among, progress)
+    except TrainingError as error:
+        held = checkpoints.newest(run)
+        if held is None:
+            raise
+        raise TrainingError(f"{error}; {_good(held)}") from error
 
 
 def train(
@@ -113,8 +124,7 @@ def _trained(
     except UsageError:
         raise
     except (SeriatimError, OSError, RuntimeError) as error:
-        good = f"the newest good checkpoint is {held}" if held else "no checkpoint was made yet"
-        raise TrainingError(f"stopped after step {step}: {_reason(error)}; {good}") from error
+        raise TrainingError(f"stopped after step {step}: {_reason(error)}; {_good(held)}") from error
     finally:
         if metrics:
             metrics.close()
@@ -269,6 +279,10 @@ def _tell(progress: Progress, row: dict[str, Any], last: int) -> None:
     if "load_max" in row:
         told += f", fullest expert {row['load_max']:.1f}x"
     progress(told, row["step"], last)
+
+
+def _good(held: Path | None) -> str:
+    return f"the newest good checkpoint is {held}" if held else "no checkpoint was made yet"
 
 
 def _reason(error: Exception) -> str:

@@ -27,9 +27,14 @@ def rows(tmp_path: Path) -> Path:
     return file
 
 
+def stream(held: shards.Shards) -> np.ndarray:
+    """All ids to train on."""
+    return np.concatenate([ids[:] for ids in held.tokens("train")])
+
+
 def test_documents_stand_one_after_another_each_ended(tmp_path: Path, rows: Path, tokenizer: Tokenizer) -> None:
     held = shards.write([rows], tmp_path / "data", tokenizer)
-    [ids] = held.tokens("train")
+    ids = stream(held)
     parts = np.split(ids, np.flatnonzero(ids == tokenizer.eos_id) + 1)[:-1]
     assert [tokenizer.decode(part.tolist()) for part in parts] == TEXTS
     assert (held.dtype, held.vocabulary, held.eos_id, held.pad_id) == ("uint16", tokenizer.size, 0, 1)
@@ -38,13 +43,14 @@ def test_documents_stand_one_after_another_each_ended(tmp_path: Path, rows: Path
     assert manifest["sources"][0]["file"] == str(rows)
     [ends] = held.ends("train")
     assert [tokenizer.decode(part.tolist()) for part in np.split(ids, ends.astype(int))[:-1]] == TEXTS
-    assert shards.opened(tmp_path / "data", verify=True) == held
+    assert shards.opened(tmp_path / "data") == held
+    shards.verify(held)
 
 
 def test_marks_in_a_text_are_text(tmp_path: Path, tokenizer: Tokenizer) -> None:
     (tmp_path / "a.txt").write_text("before <|endoftext|> after")
     held = shards.write([tmp_path / "a.txt"], tmp_path / "data", tokenizer)
-    [ids] = held.tokens("train")
+    ids = stream(held)
     assert (ids == 0).sum() == 1
     assert tokenizer.decode(ids.tolist()) == "before <|endoftext|> after"
 
@@ -74,25 +80,28 @@ def test_held_out_documents_are_chosen_by_their_content(tmp_path: Path, tokenize
 def test_many_shards_read_as_one_stream(
     tmp_path: Path, rows: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [whole] = shards.write([rows], tmp_path / "one", tokenizer).tokens("train")
+    whole = stream(shards.write([rows], tmp_path / "one", tokenizer))
     monkeypatch.setattr(shards, "SHARD_TOKENS", 20)
     held = shards.write([rows], tmp_path / "many", tokenizer)
     assert len(held.tokens("train")) > 1
-    assert (np.concatenate(held.tokens("train")) == whole).all()
+    assert (stream(held) == whole).all()
     for ids, ends in zip(held.tokens("train"), held.ends("train"), strict=True):
-        assert ends.tolist() == (np.flatnonzero(ids == held.eos_id) + 1).tolist()
+        assert ends.tolist() == (np.flatnonzero(ids[:] == held.eos_id) + 1).tolist()
 
 
 def test_lost_and_changed_files_are_named(tmp_path: Path, rows: Path, tokenizer: Tokenizer) -> None:
     with pytest.raises(TrainingError, match="holds no token shards"):
         shards.opened(tmp_path)
-    shards.write([rows], tmp_path / "data", tokenizer)
+    held = shards.write([rows], tmp_path / "data", tokenizer)
     file = tmp_path / "data" / "train-00000.bin"
     data = file.read_bytes()
     file.write_bytes(bytes([data[0] ^ 1]) + data[1:])
     shards.opened(tmp_path / "data")
     with pytest.raises(TrainingError, match=r"train-00000\.bin is not as it was written"):
-        shards.opened(tmp_path / "data", verify=True)
+        shards.verify(held)
+    shards.verify(held, rank=1, ranks=2)  # the other process reads the other files
+    with pytest.raises(TrainingError, match=r"train-00000\.bin is not as it was written"):
+        shards.verify(held, rank=0, ranks=2)
     file.write_bytes(data[:-2])
     with pytest.raises(TrainingError, match="is not as it was written"):
         shards.opened(tmp_path / "data")
@@ -105,6 +114,27 @@ def test_lost_and_changed_files_are_named(tmp_path: Path, rows: Path, tokenizer:
         shards.opened(tmp_path / "data")
 
 
+def test_a_file_that_changes_while_it_is_in_use_is_named(tmp_path: Path, rows: Path, tokenizer: Tokenizer) -> None:
+    held = shards.write([rows], tmp_path / "data", tokenizer)
+    [ids] = held.tokens("train")
+    whole = ids[:]
+    assert (ids[3:9] == whole[3:9]).all()
+    assert len(ids) == len(whole)
+    file = tmp_path / "data" / "train-00000.bin"
+    np.append(whole[:-1], np.uint16(300)).tofile(file)
+    assert (ids[:-1] == whole[:-1]).all()
+    with pytest.raises(TrainingError, match=r"train-00000\.bin is not as it was written"):  # no id of 300
+        ids[:]
+    file.write_bytes(whole[:5].tobytes()[:-1])  # cut short within an id
+    assert (ids[:4] == whole[:4]).all()
+    with pytest.raises(TrainingError, match=r"train-00000\.bin is not as it was written"):
+        ids[2:6]
+    file.unlink()
+    for read in (lambda: ids[:4], lambda: shards.verify(held)):
+        with pytest.raises(TrainingError, match=r"train-00000\.bin cannot be read \(No such file or directory\)"):
+            read()
+
+
 def test_what_cannot_be_read_is_left_out_and_named_where_that_is_asked(
     tmp_path: Path, rows: Path, tokenizer: Tokenizer
 ) -> None:
@@ -113,7 +143,7 @@ def test_what_cannot_be_read_is_left_out_and_named_where_that_is_asked(
     rows.write_text(rows.read_text() + '{"text": 3}\n' + json.dumps({"text": "The last."}))
     files = [rows, tmp_path / "empty.txt", tmp_path / "bad.parquet"]
     held = shards.write(files, tmp_path / "data", tokenizer, skip=True)
-    [ids] = held.tokens("train")
+    ids = stream(held)
     assert tokenizer.decode(ids.tolist()) == "".join([*TEXTS, "The last."])
     assert len(held.unreadable) == 3
     assert all(any(file.name in reason for reason in held.unreadable) for file in files)

@@ -3,7 +3,7 @@
 Shapes: B sequences, T tokens.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -24,6 +24,13 @@ class Batch(NamedTuple):
     labels_BT: NDArray[Any]
 
 
+class Stream(Protocol):
+    """Ids in a row: an array, or what reads like one."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, stretch: slice, /) -> NDArray[Any]: ...
+
+
 class Data(Protocol):
     """What a run trains on: any step's batch, held-out batches, and the tokenizer's folder and ids."""
 
@@ -32,7 +39,7 @@ class Data(Protocol):
         """The most tokens of a sequence; the model's context."""
 
     @property
-    def held_out(self) -> tuple[Batch, ...]: ...
+    def held_out(self) -> Iterable[Batch]: ...
     @property
     def digest(self) -> str:
         """What tells these data from others; "" where a run's settings do."""
@@ -67,7 +74,7 @@ class Batches:
 
     def __init__(
         self,
-        streams: Sequence[NDArray[Any]],
+        streams: Sequence[Stream],
         *,
         length: int,
         batch: int,
@@ -102,13 +109,10 @@ class Batches:
         before = np.cumsum([0, *map(len, self._document_ends)])
         return np.stack([self._documents(index, before) for index in self._indices(step)])
 
-    def in_order(self) -> "list[NDArray[np.int32]]":
+    def in_order(self) -> Iterator[NDArray[np.int32]]:
         """All sequences in the order of the stream, in batches; the last batch may be smaller."""
-        starts = range(0, self.sequences, self._batch)
-        return [
-            np.stack([self._read(index) for index in range(start, min(start + self._batch, self.sequences))])
-            for start in starts
-        ]
+        for start in range(0, self.sequences, self._batch):
+            yield np.stack([self._read(index) for index in range(start, min(start + self._batch, self.sequences))])
 
     def _indices(self, step: int) -> Iterator[int]:
         """Which sequences of the stream this rank's part of a batch is."""
@@ -116,8 +120,11 @@ class Batches:
             epoch, within = divmod(step * self._batch + place, self.sequences)
             yield int(self._order(epoch)[within])
 
-    def _permutation(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self._seed, epoch]).permutation(self.sequences)
+    def _permutation(self, epoch: int) -> NDArray[Any]:
+        """The order of an epoch; the order does not depend on the type, which is as small as it can be."""
+        order = np.arange(self.sequences, dtype=np.min_scalar_type(self.sequences))
+        np.random.default_rng([self._seed, epoch]).shuffle(order)
+        return order
 
     def _read(self, index: int) -> NDArray[np.int32]:
         parts = [self._streams[shard][start:end] for shard, start, end in self._stretches(index)]

@@ -1,4 +1,5 @@
-"""Token shards: documents' ids one after another in files that are mapped into memory, each ended by the end of text.
+"""Token shards: documents' ids one after another in files that are read where they are needed, each document ended by
+the end of text.
 
 DATA/manifest.json           what the data are, and where from
 DATA/{train,validation}-00000.bin    ids, uint16 or uint32 by the size of the vocabulary
@@ -8,6 +9,7 @@ DATA/tokenizer.json …        the tokenizer's files
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,6 +51,41 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids of one file, of which a stretch is read when it is asked for: `ids[start:end]`.
+
+    A file that is mapped into memory would take the process with it when it is cut short; this raises `TrainingError`,
+    naming the file, and so it does for what cannot be read and for ids that are none of the `vocabulary`.
+    """
+
+    file: Path
+    dtype: str
+    size: int
+    vocabulary: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, stretch: slice, /) -> NDArray[Any]:
+        start, end, _ = stretch.indices(self.size)
+        width = np.dtype(self.dtype).itemsize
+        try:
+            file = os.open(self.file, os.O_RDONLY)  # half of the time that Python's own files take
+            try:
+                data = os.pread(file, (end - start) * width, start * width)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise _unreadable(self.file, error) from error
+        if len(data) < (end - start) * width:
+            raise _changed(self.file)
+        ids = np.frombuffer(data, self.dtype)
+        if (ids >= self.vocabulary).any():
+            raise _changed(self.file)
+        return ids
+
+
+@dataclass(frozen=True, slots=True)
 class Shards:
     """A data set: its manifest, and its folder. `unreadable` says what was left out, and why."""
 
@@ -60,19 +97,33 @@ class Shards:
     shards: tuple[Shard, ...]
     unreadable: tuple[str, ...] = ()
 
-    def tokens(self, split: Split) -> list[NDArray[Any]]:
-        """The ids of a split, file by file, mapped into memory."""
-        return [np.memmap(self.folder / shard.file, dtype=self.dtype, mode="r") for shard in self._of(split)]
+    def tokens(self, split: Split) -> list[Ids]:
+        """The ids of a split, file by file."""
+        return [Ids(self.folder / shard.file, self.dtype, shard.tokens, self.vocabulary) for shard in self._of(split)]
 
     def ends(self, split: Split) -> list[NDArray[np.uint64]]:
-        """Where the documents of each of those files end: document n of a file is `ids[ends[n - 1] : ends[n]]`."""
+        """Where the documents of each of those files end, mapped into memory: document n of a file is
+        `ids[ends[n - 1] : ends[n]]`."""
         return [np.memmap(self.folder / shard.ends_file, dtype=_ENDS, mode="r") for shard in self._of(split)]
 
     @property
     def digest(self) -> str:
-        """What tells these data from others: the SHA-256 of what the manifest says of their files."""
+        """What tells these data from others: the SHA-256 of what the manifest says of their files, which `verify`
+        holds them to."""
         told = json.dumps([self.vocabulary, *(asdict(shard) for shard in self.shards)])
         return hashlib.sha256(told.encode()).hexdigest()
+
+    def files(self) -> list[tuple[Path, int, str]]:
+        """All files, with their size in bytes and the SHA-256 that they were written with."""
+        width = np.dtype(self.dtype).itemsize
+        return [
+            (self.folder / name, size, digest)
+            for shard in self.shards
+            for name, size, digest in (
+                (shard.file, shard.tokens * width, shard.sha256),
+                (shard.ends_file, shard.documents * _ENDS.itemsize, shard.ends_sha256),
+            )
+        ]
 
     def _of(self, split: Split) -> list[Shard]:
         return [shard for shard in self.shards if shard.split == split and shard.tokens]
@@ -137,9 +188,9 @@ def write(
     return opened(folder)
 
 
-def opened(folder: Path, *, verify: bool = False) -> Shards:
-    """The data set in `folder`; with `verify` every byte is read. Raises `TrainingError`, naming the file, for what is
-    missing or changed."""
+def opened(folder: Path) -> Shards:
+    """The data set in `folder`. Raises `TrainingError`, naming the file, for what is missing or has another size than
+    it was written with."""
     try:
         held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -147,19 +198,37 @@ def opened(folder: Path, *, verify: bool = False) -> Shards:
     if held.get("format") != FORMAT:
         raise TrainingError(f"{folder} was made by another version of Seriatim; make it again")
     shards = tuple(Shard(**shard) for shard in held["shards"])
-    width = np.dtype(held["dtype"]).itemsize
-    for shard in shards:
-        for name, size, digest in (
-            (shard.file, shard.tokens * width, shard.sha256),
-            (shard.ends_file, shard.documents * _ENDS.itemsize, shard.ends_sha256),
-        ):
-            file = folder / name
-            if not file.exists():
-                raise TrainingError(f"{file} is gone; bring it back, or make the data again")
-            if file.stat().st_size != size or (verify and sha256(file) != digest):
-                raise TrainingError(f"{file} is not as it was written; make the data again")
     unreadable = tuple(held["unreadable"])
-    return Shards(folder, held["eos_id"], held["pad_id"], held["vocabulary"], held["dtype"], shards, unreadable)
+    data = Shards(folder, held["eos_id"], held["pad_id"], held["vocabulary"], held["dtype"], shards, unreadable)
+    for file, size, _ in data.files():
+        if not file.exists():
+            raise TrainingError(f"{file} is gone; bring it back, or make the data again")
+        if file.stat().st_size != size:
+            raise _changed(file)
+    return data
+
+
+def verify(data: Shards, *, rank: int = 0, ranks: int = 1, progress: Progress | None = None) -> None:
+    """Read every byte of a data set; of several processes each reads its share of the files. Raises `TrainingError`,
+    naming the file, for what is not as it was written."""
+    files = data.files()[rank::ranks]
+    for done, (file, _, digest) in enumerate(files):
+        if progress:
+            progress(f"checking {file.name}", done, len(files))
+        try:
+            found = sha256(file)
+        except OSError as error:
+            raise _unreadable(file, error) from error
+        if found != digest:
+            raise _changed(file)
+
+
+def _changed(file: Path) -> TrainingError:
+    return TrainingError(f"{file} is not as it was written; bring it back, or make the data again")
+
+
+def _unreadable(file: Path, error: OSError) -> TrainingError:
+    return TrainingError(f"{file} cannot be read ({error.strerror}); bring it back, or make the data again")
 
 
 def _parts(files: Sequence[Path], skip: bool) -> tuple[list[sources.Part], list[SeriatimError]]:
