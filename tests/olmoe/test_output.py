@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seriatim.errors import ModelError
-from seriatim.olmoe.output import written_whole
+from seriatim.olmoe.output import remove_left, written_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -37,6 +37,17 @@ def test_a_block_that_fails_leaves_nothing_and_its_own_error(tmp_path, error):
     with pytest.raises(error, match="stopped"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("pattern", "left"), [("file", {"other-1"}), ("*-1", {"file"})])
+def test_what_a_kill_leaves_can_be_removed_by_name_or_pattern(tmp_path, pattern, left):
+    for name in ("file", "other-1"):
+        with written_whole(tmp_path / name, 4) as fresh:
+            fresh.write_text("text")
+            shutil.copytree(fresh.parent, tmp_path / f".{name}-copy")
+        (tmp_path / name).unlink()
+    remove_left(tmp_path / pattern)
+    assert {each.name for room in tmp_path.iterdir() for each in room.iterdir()} == left
 
 
 @pytest.mark.parametrize("folder", [False, True])

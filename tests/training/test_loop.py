@@ -250,6 +250,20 @@ def test_steps_may_grow_where_the_rates_until_then_are_the_same(config: TrainCon
     assert same(tmp_path / "run", tmp_path / "whole")
 
 
+def test_what_kills_left_half_written_is_removed(config: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for left in (run / ".data-12ab_xyz" / "data", run / "checkpoints" / ".step-0000005-12ab_xyz" / "step-0000005"):
+        left.mkdir(parents=True)
+        (left / "half").write_text("half")
+    (run / "checkpoints" / ".mine").touch()
+    with claimed(run / "training.lock"), pytest.raises(UsageError, match="another process trains in"):
+        loop.pretrain(config, run)
+    assert (run / ".data-12ab_xyz").exists()  # the other process may be writing it
+    loop.pretrain(config, run, steps=5)
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"step-0000005", ".mine"}
+    assert not list(run.glob(".data-*"))
+
+
 def test_a_run_is_of_one_process(config: TrainConfig, tmp_path: Path) -> None:
     with claimed(tmp_path / "run" / "training.lock"), pytest.raises(UsageError, match="another process trains in"):
         loop.pretrain(config, tmp_path / "run")

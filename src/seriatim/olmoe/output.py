@@ -14,8 +14,9 @@ from seriatim.errors import ModelError
 def written_whole(path: Path, size: int) -> Iterator[Path]:
     """A path to write a file or a folder of about `size` bytes to, which becomes `path` when the block is through.
 
-    Where the block fails, or is interrupted, nothing is left of it. Raises `ModelError` where `path` exists already (an
-    empty folder may), where the disk has no room, and where a file that the block reads cannot be read.
+    Where the block fails, or is interrupted, nothing is left of it; what a kill leaves `remove_left` removes. Raises
+    `ModelError` where `path` exists already (an empty folder may), where the disk has no room, and where a file that
+    the block reads cannot be read.
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ModelError(f"{path} exists already: name a new path, or remove it first")
@@ -34,6 +35,12 @@ def written_whole(path: Path, size: int) -> Iterator[Path]:
     finally:
         if room is not None:
             shutil.rmtree(room, ignore_errors=True)
+
+
+def remove_left(path: Path) -> None:
+    """Remove what kills have left of writing `path`, whose name may be a pattern, where nobody writes it now."""
+    for left in path.parent.glob(f".{path.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_space(path: Path, size: int) -> None:

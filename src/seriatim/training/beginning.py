@@ -17,6 +17,7 @@ from seriatim.errors import SeriatimError, TrainingError, UsageError
 from seriatim.files import claimed, write_json
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.model import Olmoe
+from seriatim.olmoe.output import remove_left
 from seriatim.olmoe.tokenizer import TOKENIZER_FILE, from_file
 from seriatim.training import checkpoints
 from seriatim.training.config import Recipe, ScheduleSettings, model_config
@@ -34,7 +35,8 @@ _DIGESTS = ("data_sha256", "rows_sha256")
 
 @contextmanager
 def alone(run: Path, first: bool = True) -> Iterator[None]:
-    """Hold the folder `run`, which is made, while the block runs; of several processes the `first` one does it.
+    """Hold the folder `run`, which is made, while the block runs; of several processes the `first` one does it. What
+    a kill left there half written is removed.
 
     Raises `UsageError` where others are at work there, `SeriatimError` where it cannot be written.
     """
@@ -48,6 +50,8 @@ def alone(run: Path, first: bool = True) -> Iterator[None]:
             raise SeriatimError(f"the run's folder {run} cannot be written: {error.strerror}") from error
         if not free:
             raise UsageError(f"another process trains in {run}: wait for it, or name another folder with --run")
+        for each in (run / "data", run / "checkpoints" / "step-*"):
+            remove_left(each)
         yield
 
 
