@@ -16,7 +16,7 @@ from seriatim.olmoe.attention import Attention, rotary
 from seriatim.olmoe.cache import KVCache
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.cross_entropy import cross_entropy
-from seriatim.olmoe.experts import Experts
+from seriatim.olmoe.experts import Experts, mixed
 from seriatim.olmoe.interface import OlmoeModel
 from seriatim.olmoe.norm import RMSNorm
 from seriatim.olmoe.router import Router
@@ -41,7 +41,7 @@ class Mixture(nn.Module):
         """The experts' output [B, T, D] and the router's logits [N, E]."""
         hidden_ND = hidden_BTD.flatten(0, 1)
         routing = self.gate(hidden_ND)
-        return self.experts(hidden_ND, routing).view_as(hidden_BTD), routing.logits_NE
+        return mixed(self.experts, hidden_ND, routing).view_as(hidden_BTD), routing.logits_NE
 
 
 class Block(nn.Module):

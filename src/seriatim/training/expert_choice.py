@@ -22,7 +22,7 @@ class ExpertChoice(Mixture):
         weights_EC, tokens_EC = logits_NE.softmax(-1).t().topk(min(share, tokens))
         counts_E = tokens_EC.new_full((experts,), tokens_EC.shape[1])
         tokens_A = tokens_EC.flatten()
-        made_AD = self.experts.compute(hidden_ND[tokens_A], weights_EC.flatten(), counts_E)
+        made_AD = self.experts(hidden_ND[tokens_A], weights_EC.flatten(), counts_E)
         return hidden_ND.new_zeros(hidden_ND.shape).index_add(0, tokens_A, made_AD).view_as(hidden_BTD), logits_NE
 
 

@@ -26,7 +26,7 @@ class SharedExperts(Experts):
         for name, weights in experts.named_parameters():
             self.register_parameter(name, nn.Parameter(distribute_tensor(weights.detach(), mesh, [Shard(0)])))
 
-    def compute(self, rows_AD: Tensor, weights_A: Tensor, counts_E: Tensor) -> Tensor:
+    def forward(self, rows_AD: Tensor, weights_A: Tensor, counts_E: Tensor) -> Tensor:
         processes = dist.get_world_size(self.group)
         counts_PL = counts_E.unflatten(0, (processes, -1))
         there_PL = torch.empty_like(counts_PL)
