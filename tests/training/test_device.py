@@ -15,9 +15,10 @@ from seriatim.olmoe import experts as olmoe_experts
 from seriatim.olmoe import model as olmoe_model
 from seriatim.olmoe.model import Olmoe
 from seriatim.training import loop, parallel
-from seriatim.training.config import LossSettings
+from seriatim.training.config import LossSettings, ModelSettings, Recipe, ScheduleSettings
 from seriatim.training.data.batches import successive
 from seriatim.training.losses import step_losses
+from seriatim.training.parallel import Processes
 from tests.training.test_expert_choice import config as shape
 
 
@@ -47,6 +48,23 @@ def test_a_steps_tensors_are_where_the_model_is(monkeypatch: pytest.MonkeyPatch)
         sum(terms.values()).backward()  # type: ignore[union-attr]
         assert {each.grad.device.type for each in model.parameters() if each.grad is not None} == {"meta"}
         assert all(each.grad is not None for each in model.parameters())
+
+
+@pytest.mark.parametrize(("count", "place"), [(1, "meta"), (2, "cpu")])
+def test_no_device_need_hold_a_model_that_processes_share(
+    monkeypatch: pytest.MonkeyPatch, count: int, place: str
+) -> None:
+    """Sharding takes it there block by block; one process takes it there whole."""
+    found: list[str] = []
+    monkeypatch.setattr(parallel, "device", lambda: torch.device("meta"))
+    monkeypatch.setattr(loop, "new_model", lambda *_: Olmoe(shape(4, 2)))
+    monkeypatch.setattr(loop, "_optimizer", lambda *_: None)
+    monkeypatch.setattr(
+        parallel, "shard", lambda model, *_, **__: found.extend({each.device.type for each in model.parameters()})
+    )
+    recipe = Recipe(model=ModelSettings(), schedule=ScheduleSettings(steps=1))
+    loop._begun(recipe, None, Processes(0, count), 1, None)  # type: ignore[arg-type]
+    assert found == [place]
 
 
 def test_a_batch_comes_to_the_model() -> None:

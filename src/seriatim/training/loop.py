@@ -139,7 +139,9 @@ def _begun(
     """The model and its optimizer in the state that is `held`, or as a run begins, where they are trained."""
     keep_freed_memory()
     try:
-        model = new_model(config, data).to(parallel.device())
+        model = new_model(config, data)
+        if among.count == 1:  # several take it to their devices block by block, so that none need hold all of it
+            model = model.to(parallel.device())
         if config.model.routing == "expert_choice":
             let_experts_choose(model)
         parallel.shard(model, among, expert_parallel, numbers=_numbers(config))

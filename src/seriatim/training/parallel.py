@@ -87,8 +87,8 @@ def processes() -> Iterator[Processes]:
 
 
 def shard(model: Olmoe, among: Processes, expert_parallel: int = 1, *, numbers: torch.dtype | None = None) -> None:
-    """Share the model's parameters out, block by block; each is whole only while its block is computed, and then in
-    `numbers` where that is given. Gradients are summed in float32.
+    """Share the model's parameters out, and take each process's share to its device, block by block; each is whole
+    only while its block is computed, and then in `numbers` where that is given. Gradients are summed in float32.
 
     Groups of `expert_parallel` processes share the experts among them. Raises `UsageError` where that does not divide
     the processes and the experts.
