@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from seriatim.errors import UsageError
-from seriatim.training.config import read_config
+from seriatim.training.config import parts_each, read_config
 
 WHOLE = """
 [model]
@@ -80,3 +80,15 @@ def test_a_setting_that_is_none_is_named(tmp_path: Path, old: str, new: str, tol
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "processes", "parts"), [(1, 1, 1), (6, 1, 6), (6, 2, 3), (6, 6, 1), (6, 12, 1), (1, 4, 1), (6, 7, 1)]
+)
+def test_parts_are_shared_out_among_processes(accumulate: int, processes: int, parts: int) -> None:
+    assert parts_each(accumulate, processes) == parts
+
+
+def test_parts_that_cannot_be_shared_evenly_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"run\.accumulate = 6 parts .* 4 processes: set it to a multiple of 4"):
+        parts_each(6, 4)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from seriatim.olmoe.loading import load
 from seriatim.training import loop
 from seriatim.training.config import TrainConfig, read_config
 from seriatim.training.metrics import read_metrics
-from seriatim.training.parallel import clip
+from seriatim.training.parallel import Processes, clip
 from tests.training.test_loop import SETTINGS, config, one_thread  # noqa: F401
 
 
@@ -37,6 +38,12 @@ def by_processes(count: int, folder: Path, run: str, *arguments: str) -> None:
         timeout=200,
     )
     assert done.returncode == 0, done.stderr.decode()
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    ours, theirs = (load(run / "last").state_dict() for run in (one, other))
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-4)
 
 
 def _children(parent: int) -> list[int]:
@@ -65,9 +72,7 @@ def test_processes_lose_as_one_does_and_each_number_goes_on_from_the_other(
         assert a["load_max_by_layer"] == pytest.approx(b["load_max_by_layer"], abs=0.05)
     by_processes(count, tmp_path, "half", "--steps", "10", *options)
     loop.pretrain(config, tmp_path / "half")
-    ours, theirs = (load(tmp_path / name / "last").state_dict() for name in ("one", "half"))
-    for name, tensor in ours.items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=1e-4)
+    assert_alike(tmp_path / "one", tmp_path / "half")
 
 
 def test_experts_are_shared_among_processes_that_they_divide_into(
@@ -76,6 +81,51 @@ def test_experts_are_shared_among_processes_that_they_divide_into(
 ) -> None:
     with pytest.raises(UsageError, match="--expert-parallel 2 must divide the 1 processes"):
         loop.pretrain(config, tmp_path / "run", expert_parallel=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("routing", ["token_choice", "expert_choice"])
+def test_four_processes_of_which_two_share_the_experts_go_on_from_one(
+    config: TrainConfig,  # noqa: F811
+    tmp_path: Path,
+    routing: str,
+) -> None:
+    settings = SETTINGS.replace("[data]", f'routing = "{routing}"\n[data]').replace("accumulate = 2", "accumulate = 4")
+    (tmp_path / "run.toml").write_text(settings + "[loss]\nbalancing = 0\n")
+    config = read_config(tmp_path / "run.toml")
+    loop.pretrain(config, tmp_path / "one")
+    loop.pretrain(config, tmp_path / "half", steps=10)
+    by_processes(4, tmp_path, "half", "--expert-parallel", "2")
+    assert_alike(tmp_path / "one", tmp_path / "half")
+
+
+@pytest.mark.slow
+def test_in_bfloat16_several_processes_go_on_from_one_nearly_as_it_would(
+    config: TrainConfig,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Nearly: what they gather is rounded to bfloat16, the embedding and the norms' weights too."""
+    (tmp_path / "run.toml").write_text(SETTINGS.replace("[run]", '[run]\nprecision = "bfloat16"'))
+    config = read_config(tmp_path / "run.toml")
+    loop.pretrain(config, tmp_path / "one", steps=10)
+    loop.pretrain(config, tmp_path / "half", steps=2)
+    by_processes(2, tmp_path, "half", "--steps", "10")
+    one, several = ([row["loss"] for row in read_metrics(tmp_path / name)] for name in ("one", "half"))
+    assert one[:2] == several[:2]
+    assert one[2:] == pytest.approx(several[2:], abs=0.03)
+    assert one[-1] < one[0] - 0.5
+
+
+def test_parts_that_processes_cannot_share_evenly_are_refused_before_anything_is_written(
+    config: TrainConfig,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop.parallel, "processes", lambda: nullcontext(Processes(0, 4)))
+    six = replace(config, run=replace(config.run, batch_size=12, accumulate=6))
+    with pytest.raises(UsageError, match=r"run\.accumulate = 6 .* among 4 processes: set it to a multiple of 4, or"):
+        loop.pretrain(six, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["training.lock"]
 
 
 @pytest.mark.slow

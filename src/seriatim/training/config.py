@@ -98,8 +98,9 @@ class LossSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """How the run goes: `batch_size` sequences a step, in `accumulate` parts; a checkpoint every `save_every` steps, of
-    which the last `keep` stay; held-out loss every `validate_every` steps (0: never)."""
+    """How the run goes: `batch_size` sequences a step, in `accumulate` parts, which are counted over all processes (see
+    `parts_each`); a checkpoint every `save_every` steps, of which the last `keep` stay; held-out loss every
+    `validate_every` steps (0: never)."""
 
     batch_size: int = 8
     accumulate: int = 1
@@ -190,6 +191,17 @@ def divides(accumulate: int, batch_size: int) -> None:
     """Raises `UsageError` where a batch cannot be cut into as many parts."""
     if batch_size % accumulate:
         raise UsageError(f"run.accumulate = {accumulate} must divide run.batch_size = {batch_size}")
+
+
+def parts_each(accumulate: int, processes: int) -> int:
+    """In how many parts, one after another, each of several processes computes its share of a batch: 1 where there are
+    at least as many processes as parts. Raises `UsageError` where they would have different numbers of them."""
+    if accumulate > processes and accumulate % processes:
+        raise UsageError(
+            f"run.accumulate = {accumulate} parts cannot be shared out evenly among {processes} processes: set it to a "
+            f"multiple of {processes}, or take a number of processes that divides it"
+        )
+    return max(1, accumulate // processes)
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -20,7 +20,7 @@ from seriatim.olmoe.model import Olmoe
 from seriatim.progress import Progress
 from seriatim.training import checkpoints, parallel
 from seriatim.training.beginning import alone, check_held_out, new_model, settle_recipe
-from seriatim.training.config import Recipe, TrainConfig
+from seriatim.training.config import Recipe, TrainConfig, parts_each
 from seriatim.training.corpus import corpus
 from seriatim.training.data.batches import IGNORED, Batch, Data
 from seriatim.training.expert_choice import let_experts_choose
@@ -58,6 +58,7 @@ def pretrain(
     it cannot go on, naming the newest good checkpoint.
     """
     with parallel.processes() as among, alone(run, among.first):
+        parts_each(config.run.accumulate, among.count)  # refused before anything is written
         shown = progress if among.first else None
         data = _data(config, run, among, shown)
         return _trained(config, data, run, among, steps, expert_parallel, shown)
@@ -170,7 +171,7 @@ def _step(model: Olmoe, optimizer: AdamW, config: Recipe, data: Data, among: Pro
     loads: list[Tensor] = []
     batch = data.batch(step)
     ids_BT, labels_BT = _placed(batch, model)
-    count = max(1, config.run.accumulate // among.count)
+    count = parts_each(config.run.accumulate, among.count)
     parts = list(zip(ids_BT.chunk(count), labels_BT.chunk(count), strict=True))
     learned = int(among.total((labels_BT != IGNORED).sum()))
     if not learned:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from seriatim.errors import UsageError
 from seriatim.olmoe.config import OlmoeConfig
-from seriatim.training.config import TrainConfig
+from seriatim.training.config import TrainConfig, parts_each
 
 _ADAMW_BYTES = 16  # float32 weight, gradient and two moments
 _PASSES = 3  # forward, and twice as much backward
@@ -79,7 +79,7 @@ def estimate(
     """What training `model` by `config` takes on so many processors. Raises `UsageError` where the batch, or the
     experts, cannot be shared out among them."""
     run = config.run
-    parts = max(1, run.accumulate // processors)
+    parts = parts_each(run.accumulate, processors)
     if run.batch_size % processors:
         raise UsageError(f"run.batch_size = {run.batch_size} sequences cannot be shared out among {processors}")
     if processors % expert_parallel or model.num_experts % expert_parallel:
