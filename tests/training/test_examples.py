@@ -89,6 +89,8 @@ def test_what_is_too_long_is_left_out_and_counted(tmp_path: Path) -> None:
     assert (len(found.rows), found.too_long) == (1, 1)
     with pytest.raises(TrainingError, match="no example of at most 5 tokens: 2 are longer"):
         examples.conversations(written(tmp_path, *rows), TOKENIZER, 5)
+    with pytest.raises(TrainingError, match=r"holds no example$"):
+        examples.conversations(written(tmp_path, ""), TOKENIZER, 60)
 
 
 ASKED, ANSWERED = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
@@ -99,6 +101,7 @@ ASKED, ANSWERED = {"role": "user", "content": "a"}, {"role": "assistant", "conte
     [
         ("{", "not JSON"),
         ("3", "not a JSON object"),
+        ('{"messages": ' + "[" * 200_000 + "]" * 200_000 + "}", "nested too deep"),
         ({"text": "a"}, "'messages' must be a list of messages"),
         ({"messages": []}, "'messages' must be a list of messages"),
         ({"messages": [ASKED]}, "the last message must be the assistant's"),

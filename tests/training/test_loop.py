@@ -177,6 +177,15 @@ def test_a_data_file_that_is_damaged_while_it_is_read_stops_the_run(
     assert told.endswith("step-0000005")
 
 
+def test_texts_may_stand_in_another_column(config: TrainConfig, tmp_path: Path) -> None:
+    file = tmp_path / "text.jsonl"
+    file.write_text(file.read_text().replace('"text"', '"body"'))
+    with pytest.raises(TrainingError, match=r"line 1: no text in 'text'; name its column with .* data\.field"):
+        loop.pretrain(config, tmp_path / "run", steps=1)
+    other = replace(config, data=replace(config.data, field="body"))
+    assert loop.pretrain(other, tmp_path / "run", steps=1).step == 1
+
+
 def test_a_full_disk_stops_the_run_at_its_last_checkpoint(config: TrainConfig, tmp_path: Path, tiny_disk: Path) -> None:
     run = tiny_disk / "run"
     loop.pretrain(config, run, steps=10)

@@ -3,7 +3,7 @@
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,6 @@ Named = str | Path | Iterable[str | Path]
 Report = Callable[[str | Path, str], None]
 Visited = set[tuple[int, int]]
 
-_UNKNOWN_TYPE = f"unknown type; Seriatim reads {READABLE}"
 _WILDCARDS = frozenset("*?[")
 _UNNAMEABLE = "its name is not valid Unicode; rename it"
 
@@ -34,12 +33,15 @@ def listed(named: Named) -> list[str | Path]:
     raise UsageError(f"a document is named by a str or a Path, or several by a list of these, not by {named!r}")
 
 
-def find_sources(paths: Iterable[str | Path]) -> tuple[list[Source], list[tuple[str, str]]]:
+def find_sources(paths: Iterable[str | Path], also: Collection[str] = ()) -> tuple[list[Source], list[tuple[str, str]]]:
     """The sources that `paths` name, each once, in order, and what cannot be read as (name, reason in one line).
 
     A path is a file, a folder, a pattern (`*.txt`, `notes/**`) or "-" for standard input. Folders and patterns give
     the files below them in the order of their paths, without hidden ones and those of other types; a file that is
     named itself may have any suffix as long as it looks like text. Files come back resolved.
+
+    Files with suffixes of `also`, in lower case, are taken as well, and keep their own names where they are links: the
+    suffix alone says what they are.
     """
     sources: dict[Source, None] = {}
     problems: dict[tuple[str, str], None] = {}
@@ -52,7 +54,7 @@ def find_sources(paths: Iterable[str | Path]) -> tuple[list[Source], list[tuple[
             sources["-"] = None
             continue
         try:
-            found = list(_expand(path, report))
+            found = list(_expand(path, report, also))
         except (OSError, ValueError, RuntimeError) as error:
             report(path, _in_words(error))
             continue
@@ -93,57 +95,59 @@ def _read_file(path: Path) -> bytes:
         return file.read(MAX_SOURCE_BYTES + 1)
 
 
-def _expand(named: str | Path, report: Report) -> Iterator[Path]:
+def _expand(named: str | Path, report: Report, also: Collection[str]) -> Iterator[Path]:
     """The files that one path names, resolved; what is wrong with it goes to `report`."""
+    readable = " ".join([READABLE, *also])
     if not str(named):
         report(named, "an empty path; name a file or a folder")
         return
     path = Path(named).expanduser()
     if path.is_dir():
         found = False
-        for file in _files_below(path, report, set()):
+        for file in _files_below(path, report, set(), also):
             found = True
-            yield file.resolve()
+            yield _resolved(file, also)
         if not found:
-            report(named, f"a folder without any document; Seriatim reads {READABLE}")
+            report(named, f"a folder without any document; Seriatim reads {readable}")
     elif path.exists():
-        if reason := _why_not(path):
+        if reason := _why_not(path, also):
             report(named, reason)
         else:
-            yield path.resolve()
+            yield _resolved(path, also)
     elif "://" in str(named):
         report(named, "an address; download it and name the file")
     elif _WILDCARDS & set(str(path)):
-        yield from _matches(path, report)
+        found = False
+        for file in _matches(path, report, also):
+            found = True
+            yield _resolved(file, also)
+        if not found:
+            report(named, f"matches no document; Seriatim reads {readable}")
     else:
         report(named, "no such file or folder")
 
 
-def _matches(pattern: Path, report: Report) -> Iterator[Path]:
+def _matches(pattern: Path, report: Report, also: Collection[str]) -> Iterator[Path]:
     """The files that a pattern matches, and those below the folders that it matches."""
     # Unlike the glob module, pathlib's does not follow links below "**", which may lead round in circles.
     matches = sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
     hidden_asked = _is_hidden(pattern)
     visited: Visited = set()
-    found = False
     for match in matches:
         if _is_hidden(match) and not hidden_asked:
             continue
-        for file in _files_below(match, report, visited) if match.is_dir() else [match]:
+        for file in _files_below(match, report, visited, also) if match.is_dir() else [match]:
             # A pattern that ends in ".log" asks for just that suffix.
-            asked = file.suffix == pattern.suffix != "" and _why_not(file) is None
-            if asked or _is_document(file):
-                found = True
-                yield file.resolve()
-    if not found:
-        report(pattern, f"matches no document; Seriatim reads {READABLE}")
+            asked = file.suffix == pattern.suffix != "" and _why_not(file, also) is None
+            if asked or _is_document(file, also):
+                yield file
 
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") and part != ".." for part in path.parts)
 
 
-def _files_below(folder: Path, report: Report, visited: Visited) -> Iterator[Path]:
+def _files_below(folder: Path, report: Report, visited: Visited, also: Collection[str]) -> Iterator[Path]:
     """The documents in `folder` and the folders below it, in the order of their paths, without hidden ones.
 
     Links are followed; a folder in `visited` is passed over, so that none is walked twice.
@@ -163,20 +167,24 @@ def _files_below(folder: Path, report: Report, visited: Visited) -> Iterator[Pat
             continue
         # os.path answers no where pathlib would raise for want of permission.
         if os.path.isdir(path):
-            yield from _files_below(path, report, visited)
-        elif _is_document(path):
+            yield from _files_below(path, report, visited, also)
+        elif _is_document(path, also):
             yield path
 
 
-def _is_document(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and os.path.isfile(path)
+def _is_document(path: Path, also: Collection[str]) -> bool:
+    return (path.suffix.lower() in SUFFIXES or path.suffix.lower() in also) and os.path.isfile(path)
 
 
-def _why_not(path: Path) -> str | None:
+def _resolved(path: Path, also: Collection[str]) -> Path:
+    return path.parent.resolve() / path.name if path.suffix.lower() in also else path.resolve()
+
+
+def _why_not(path: Path, also: Collection[str]) -> str | None:
     """Why a file that was named itself is not read; None when it is, which any text is whatever its suffix."""
     if not path.is_file():
         return "not a regular file; pass its contents on standard input, as -"
-    if path.suffix.lower() in SUFFIXES:
+    if path.suffix.lower() in SUFFIXES or path.suffix.lower() in also:
         return None
     try:
         with path.open("rb") as file:
@@ -184,7 +192,7 @@ def _why_not(path: Path) -> str | None:
     except OSError as error:
         return _in_words(error)
     readable = sniff(head) is not None or (foreign(head) is None and _looks_like_text(head))
-    return None if readable else _UNKNOWN_TYPE
+    return None if readable else f"unknown type; Seriatim reads {' '.join([READABLE, *also])}"
 
 
 def _looks_like_text(head: bytes) -> bool:

@@ -53,10 +53,12 @@ class ModelSettings:
 class DataSettings:
     """Where tokens come from: `shards`, a folder that `seriatim train data` made, or `sources`, which are made into
     one in the run's folder first, with a tokenizer of `vocab_size` trained on them or the file `tokenizer`. Paths are
-    relative to the TOML file. `validation` is the share of documents held out."""
+    relative to the TOML file. `field` is the column of texts in JSONL and Parquet, `validation` the share of documents
+    held out."""
 
     shards: str = ""
     sources: tuple[str, ...] = ()
+    field: str = "text"
     tokenizer: str = ""
     vocab_size: int = 0
     sequence_length: int = 1024

@@ -69,10 +69,11 @@ def _make(config: TrainConfig, folder: Path, progress: Progress | None) -> None:
     if settings.tokenizer:
         tokenizer = vocabulary.existing(config.folder / settings.tokenizer)
     elif settings.vocab_size:
-        tokenizer = vocabulary.trained(chain.from_iterable(map(sources.texts, found)), settings.vocab_size, progress)
+        texts = chain.from_iterable(sources.texts(file, settings.field) for file in found)
+        tokenizer = vocabulary.trained(texts, settings.vocab_size, progress)
     else:
         raise UsageError("data.sources need data.tokenizer, a file, or data.vocab_size, to train one")
-    shards.write(found, folder, tokenizer, validation=settings.validation, progress=progress)
+    shards.write(found, folder, tokenizer, field=settings.field, validation=settings.validation, progress=progress)
 
 
 def _validation(held: shards.Shards, config: TrainConfig) -> Batches | None:

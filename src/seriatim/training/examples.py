@@ -3,7 +3,6 @@
 The layout is `Tokenizer.chat`'s, with which models are asked, too: a mark of a turn in an example's text is text.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from seriatim.errors import TrainingError, UsageError
 from seriatim.olmoe.tokenizer import ROLES, Tokenizer
+from seriatim.training.data import jsonl
 from seriatim.training.data.batches import IGNORED
 
 Row = dict[str, NDArray[np.int32]]
@@ -121,7 +121,7 @@ def _examples(file: Path, made: Callable[[dict[str, Any]], Row], max_length: int
                 if not line.strip():
                     continue
                 try:
-                    row = made(_object(line))
+                    row = made(jsonl.row(line))
                 except ValueError as error:
                     raise TrainingError(f"{file}, line {number}: {error}") from error
                 fits = _length(row) <= max_length
@@ -130,7 +130,8 @@ def _examples(file: Path, made: Callable[[dict[str, Any]], Row], max_length: int
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     if not rows:
-        raise TrainingError(f"{file} holds no example of at most {max_length} tokens: {too_long} are longer")
+        longer = f" of at most {max_length} tokens: {too_long} are longer" if too_long else ""
+        raise TrainingError(f"{file} holds no example{longer}")
     return Examples(rows, too_long)
 
 
@@ -138,16 +139,6 @@ def _length(row: Row) -> int:
     if "input_ids" in row:
         return len(row["input_ids"])
     return len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error})") from error
-    if not isinstance(row, dict):
-        raise ValueError("not a JSON object")
-    return row
 
 
 def _messages(row: dict[str, Any], key: str) -> list[Turn]:

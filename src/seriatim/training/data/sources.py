@@ -1,6 +1,5 @@
 """The texts in files of many kinds, one after another."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -10,10 +9,16 @@ from typing import Any
 from seriatim.documents.reading import parse
 from seriatim.documents.sources import find_sources, read_source
 from seriatim.errors import DocumentError, SeriatimError, TrainingError, UsageError
+from seriatim.training.data import jsonl
 
 PART_BYTES = 1 << 22
 """About how much JSONL is read at a time."""
-_ROWS = (".jsonl", ".parquet")
+_JSONL, _PARQUET = (".jsonl", ".ndjson"), (".parquet",)
+_TO_ROWS = 'turn it into JSONL, a line of {"text": "…"} for each document'
+_UNPACK = "unpack it, and name what is inside"
+_OTHERS = {".json": _TO_ROWS, ".csv": _TO_ROWS, ".tsv": _TO_ROWS, ".gz": _UNPACK, ".zst": _UNPACK, ".bz2": _UNPACK,
+           ".xz": _UNPACK}  # fmt: skip
+"""Data that would be learnt as raw text, or cannot be read, and what to do with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +33,21 @@ class Part:
 
 def files(paths: Iterable[str | Path]) -> list[Path]:
     """The files that `paths` name, in order, each once: files, folders and patterns, as `seriatim add` takes them, and
-    `.jsonl` and `.parquet` files besides.
+    `.jsonl`, `.ndjson` and `.parquet` files besides. Standard input is none: texts are read more than once.
 
-    Raises `UsageError` for what names nothing that can be read.
+    Raises `UsageError` for what names nothing that can be read, and for data of other kinds that are named themselves.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        rows = [file for each in _ROWS for file in sorted(path.rglob(f"*{each}"))] if path.is_dir() else []
-        if path.suffix in _ROWS and path.is_file():
-            rows = [path]
-        texts, problems = ([], []) if rows and not path.is_dir() else find_sources([path])
-        if problems and not rows:
+        here, problems = find_sources([path], also=(*_JSONL, *_PARQUET))
+        for each in (path, *here):
+            if each == Path("-"):
+                raise UsageError("standard input cannot be trained on: write it to a file, and name that")
+            if isinstance(each, Path) and each.is_file() and (what := _OTHERS.get(each.suffix.lower())):
+                raise UsageError(f"{each}: {what}")
+        if problems:
             raise UsageError(f"{problems[0][0]}: {problems[0][1]}")
-        found |= dict.fromkeys(
-            [*(each.resolve() for each in rows), *(each for each in texts if isinstance(each, Path))]
-        )
-    if not found:
-        raise UsageError(f"there is nothing to train on in {', '.join(map(str, paths))}")
+        found |= dict.fromkeys(each for each in here if isinstance(each, Path))
     return list(found)
 
 
@@ -53,13 +56,13 @@ def parts(file: Path) -> list[Part]:
 
     Raises `TrainingError` for a file that cannot be read, and `UsageError` for Parquet where pyarrow is missing.
     """
-    if file.suffix == ".jsonl":
+    if file.suffix.lower() in _JSONL:
         try:
             size = file.stat().st_size
         except OSError as error:
             raise TrainingError(f"{file} cannot be read: {error.strerror}") from error
         return [Part(file, start, min(start + PART_BYTES, size)) for start in range(0, size, PART_BYTES)]
-    if file.suffix == ".parquet":
+    if file.suffix.lower() in _PARQUET:
         with _parquet(file) as held:
             return [Part(file, group, group + 1) for group in range(held.num_row_groups)]
     return [Part(file)]
@@ -68,9 +71,9 @@ def parts(file: Path) -> list[Part]:
 def rows(part: Part, field: str = "text") -> Iterator[str | SeriatimError]:
     """The texts in a part: that of a document, or one a row, whose column is `field`; in the place of a document or row
     that cannot be read, the error that says why."""
-    if part.file.suffix == ".jsonl":
+    if part.file.suffix.lower() in _JSONL:
         yield from _jsonl(part, field)
-    elif part.file.suffix == ".parquet":
+    elif part.file.suffix.lower() in _PARQUET:
         yield from _parquet_rows(part, field)
     else:
         try:
@@ -102,10 +105,10 @@ def _jsonl(part: Part, field: str) -> Iterator[str | SeriatimError]:
             while (place := lines.tell()) < part.end and (line := lines.readline()):
                 if line.strip():
                     try:
-                        yield _text(json.loads(line), field)
+                        yield _text(jsonl.row(line).get(field), field)
                     except ValueError as error:
                         number = _line_number(part.file, place)
-                        yield TrainingError(f"{part.file}, line {number}: {_reason(error)}")
+                        yield TrainingError(f"{part.file}, line {number}: {error}")
     except OSError as error:
         yield TrainingError(f"{part.file} cannot be read: {error.strerror}")
 
@@ -138,24 +141,24 @@ def _parquet_rows(part: Part, field: str) -> Iterator[str | SeriatimError]:
                 raise TrainingError(f"{part.file} has no column {field}: name one of {names}")
             number = sum(held.metadata.row_group(group).num_rows for group in range(part.start))
             for batch in held.iter_batches(row_groups=[part.start], columns=[field]):
-                for value in batch.column(0).to_pylist():
+                for value in batch.column(0):
                     number += 1
                     try:
-                        yield _text({field: value}, field)
+                        yield _text(value.as_py(), field)
                     except ValueError as error:
-                        yield TrainingError(f"{part.file}, row {number}: {_reason(error)}")
+                        reason = f"not UTF-8 ({error})" if isinstance(error, UnicodeDecodeError) else str(error)
+                        yield TrainingError(f"{part.file}, row {number}: {reason}")
     except (OSError, ArrowException) as error:
         yield TrainingError(f"{part.file} is damaged: {error}")
     except TrainingError as error:
         yield error
 
 
-def _text(row: Any, field: str) -> str:
-    if not isinstance(row, dict) or not isinstance(row.get(field), str):
-        raise ValueError(f"no text in {field!r}; name the column with --field")
-    text: str = row[field]
-    return text
-
-
-def _reason(error: ValueError) -> str:
-    return f"not JSON ({error})" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"no text in {field!r}; name its column with --field, or data.field in a run's settings")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half of a surrogate pair in {field!r}, which is no character") from error
+    return value

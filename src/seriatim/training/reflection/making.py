@@ -1,6 +1,5 @@
 """A maker's run: tasks → decontaminated → examples → a file."""
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from seriatim.reflection.prompts import PROTOCOL
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.store import FILE
 from seriatim.sampling import Sampling
+from seriatim.training.data import jsonl
 from seriatim.training.minidag.task import problems
 from seriatim.training.reflection.attempts import Attempt, Task
 from seriatim.training.reflection.config import MineConfig
@@ -174,10 +174,10 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             for place, line in enumerate(lines, start=1):
                 where = f"{file}, line {place}"
                 try:
-                    row = json.loads(line)
+                    row = jsonl.row(line)
                 except ValueError as error:
-                    raise TrainingError(f"{where}: not JSON ({error})") from error
-                if not isinstance(row, dict) or not isinstance(_question(row), str):
+                    raise TrainingError(f"{where}: {error}") from error
+                if not isinstance(_question(row), str):
                     raise TrainingError(f"{where}: there is no question in it, and no prompt")
                 yield where, row
     except (OSError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from seriatim.errors import TrainingError
 from seriatim.files import write_text
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.reflection.parser import escape_tags
+from seriatim.training.data import jsonl
 from seriatim.training.data.batches import IGNORED
 from seriatim.training.reflection.template import ROLES, Role, Segment, conversation, pieces
 
@@ -123,7 +124,7 @@ def read_examples(file: Path) -> Iterator[Example]:
 
 def _example(line: str, where: str) -> Example:
     try:
-        values: dict[str, Any] = json.loads(line)
+        values = jsonl.row(line)
         segments = tuple(Segment(**{"train": each["role"] != "error"} | each) for each in values.pop("segments"))
         example = Example(segments=segments, **values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
