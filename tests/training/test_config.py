@@ -59,6 +59,7 @@ def test_tables_become_settings_and_the_recipe_fills_the_rest(tmp_path: Path) ->
         ("learning_rate = 1", "weight_decay = -1", "optimizer.weight_decay = -1.0 must be at least 0"),
         ("[optimizer]", "[run]\nvalidate_every = -3\n[optimizer]", "run.validate_every = -3 must be at least 0"),
         ("[optimizer]", "[run]\nseed = -1\n[optimizer]", "run.seed = -1 must be at least 0"),
+        ("hidden_size = 32", f"hidden_size = {10**20}", "model.hidden_size = 100000000000000000000 must be at most"),
         ("[optimizer]", "[loss]\nz = -1\n[optimizer]", "loss.z = -1.0 must be at least 0"),
         ('["a.txt"]', '["a.txt"]\nvalidation = 1', "data.validation = 1.0 must be at least 0 and at most 0.5"),
         (

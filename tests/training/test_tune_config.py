@@ -46,6 +46,8 @@ def test_a_table_turns_low_rank_changes_on(tmp_path: Path) -> None:
         ("[data]", "lora = 3\n[data]", "is no setting"),
         ("batch_size = 8", "beta = 0.2", "run.beta is no setting"),
         ("batch_size = 8", "batch_size = 8\naccumulate = 3", "run.accumulate = 3 must divide run.batch_size = 8"),
+        ("batch_size = 8", f"batch_size = {10**20}", "run.batch_size = 100000000000000000000 must be at most"),
+        ("batch_size = 8", "epochs = 1e300", "run.epochs = 1e+300 must be at least 0 and at most 10000"),
         ("batch_size = 8", "warmup_share = 1", "run.warmup_share = 1.0 must be less than 1"),
         ("batch_size = 8", "validate_every = 5", "held-out loss takes both"),
         ('start = "olmoe"', "", "model.start is missing"),

@@ -31,7 +31,7 @@ def data(
         typer.Option("--vocab", metavar="N", min=258, help="Instead: train one of N ids.", show_default=False),
     ] = None,
     field: Annotated[str, typer.Option("--field", help="The column with the text, of JSONL and Parquet.")] = "text",
-    validation: Annotated[float, typer.Option("--validation", min=0, max=0.5, help="Share held out.")] = 0.0,
+    validation: Annotated[float, typer.Option("--validation", min=0.0, max=0.5, help="Share held out.")] = 0.0,
     filtered: Annotated[
         bool, typer.Option("--filter/--no-filter", help="Drop documents that repeat themselves.")
     ] = True,
@@ -50,11 +50,13 @@ def data(
     from seriatim.cli.printing import notice, print_json
     from seriatim.cli.progress import progress_bar
     from seriatim.errors import UsageError
+    from seriatim.training.config import within
     from seriatim.training.data import shards, sources
     from seriatim.training.data import vocabulary as vocabularies
 
     if (tokenizer is None) == (vocabulary is None):
         raise UsageError("name a tokenizer with --tokenizer, or train one with --vocab")
+    within(("--validation", validation, 0, 0.5))  # typer lets nan through
     found = sources.files(paths)
     with progress_bar("Tokenising") as update:
         if tokenizer is not None:

@@ -16,8 +16,8 @@ from seriatim.errors import UsageError
 from seriatim.olmoe.config import OlmoeConfig
 
 BELOW_1 = nextafter(1.0, 0.0)
-LARGEST_SEED = (1 << 32) - 1
-"""NumPy's and transformers' limit."""
+LARGEST = (1 << 32) - 1
+"""The largest whole number of a setting: NumPy's and transformers' limit of seeds, and no size is larger."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
 T = TypeVar("T")
@@ -149,7 +149,7 @@ class Recipe:
             ("schedule.final_share", schedule.final_share, 0, 1),
             ("optimizer.beta1", optimizer.beta1, 0, BELOW_1),
             ("optimizer.beta2", optimizer.beta2, 0, BELOW_1),
-            ("run.seed", run.seed, 0, LARGEST_SEED),
+            ("run.seed", run.seed, 0, LARGEST),
         )
         divides(run.accumulate, run.batch_size)
         if schedule.warmup_steps + schedule.anneal_steps > schedule.steps:
@@ -307,4 +307,6 @@ def _value(kind: Any, value: Any, name: str) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
         raise UsageError(f"{name} = {value!r} must be {words[kind]}")
+    if kind is int and value > LARGEST:
+        raise UsageError(f"{name} = {value} must be at most {LARGEST}")
     return value

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seriatim.errors import TrainingError
+from seriatim.errors import TrainingError, UsageError
 from seriatim.olmoe.checkpoint import EMBEDDING, Checkpoint, Source
 from seriatim.olmoe.config import OlmoeConfig
 from seriatim.olmoe.convert import to_gguf
@@ -53,9 +53,12 @@ def export(
     `gguf` as a file for llama.cpp beside it: `out` with the suffix .gguf. Returns what was written.
 
     The tokenizer's files are those of the start; where it has no chat template, OLMoE's comes with it after tuning.
-    Where the file cannot be written, the folder is not either. Raises `TrainingError` for a run without a checkpoint,
+    Where the file cannot be written, the folder is not either. Raises `UsageError` for an `out` without a name,
+    as `.` is, `TrainingError` for a run without a checkpoint,
     and where `out` exists; `ModelError` for a model that llama.cpp would compute otherwise, and where the disk is full.
     """
+    if not out.name:
+        raise UsageError(f"{out} cannot be a new folder: name one that is not there yet")
     file = out.with_name(f"{out.name}.gguf")
     for path in [out, file] if gguf else [out]:
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seriatim.errors import UsageError
-from seriatim.training.config import LARGEST_SEED, Precision, at_least, divides, within
+from seriatim.training.config import LARGEST, Precision, at_least, divides, within
+
+MOST_EPOCHS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,6 @@ def _check(data: ExampleSettings, lora: LoraSettings | None, run: SftRun) -> Non
     at_least(
         ("data.max_length", data.max_length, 2),
         ("run.learning_rate", run.learning_rate, 0),
-        ("run.epochs", run.epochs, 0),
         ("run.batch_size", run.batch_size, 1),
         ("run.accumulate", run.accumulate, 1),
         ("run.warmup_share", run.warmup_share, 0),
@@ -121,7 +122,7 @@ def _check(data: ExampleSettings, lora: LoraSettings | None, run: SftRun) -> Non
         ("run.keep", run.keep, 1),
         ("run.validate_every", run.validate_every, 0),
     )
-    within(("run.seed", run.seed, 0, LARGEST_SEED))
+    within(("run.epochs", run.epochs, 0, MOST_EPOCHS), ("run.seed", run.seed, 0, LARGEST))
     divides(run.accumulate, run.batch_size)
     if run.warmup_share >= 1:
         raise UsageError(f"run.warmup_share = {run.warmup_share} must be less than 1")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seriatim.errors import DocumentError, TrainingError, UsageError
+from seriatim.errors import DocumentError, ModelError, TrainingError, UsageError
 from seriatim.olmoe.tokenizer import Tokenizer
 from seriatim.training.data import shards, sources, vocabulary
 
@@ -197,8 +197,13 @@ def test_a_tokenizer_is_trained_alike_every_time_and_found_again(tmp_path: Path,
     tokenizer.write(tmp_path)
     again = vocabulary.existing(tmp_path / "tokenizer.json")
     assert (again.eos_id, again.pad_id, again.encode(TEXTS[2])) == (0, 1, tokenizer.encode(TEXTS[2]))
+    assert vocabulary.existing(tmp_path).parts() == again.parts()
+    with pytest.raises(ModelError, match="nothere is not there: name a tokenizer"):
+        vocabulary.existing(Path("nothere"))
     assert tokenizer.encode_all([*TEXTS, "a <|user|> b"]) == [
         tokenizer.encode(text) for text in [*TEXTS, "a <|user|> b"]
     ]
     with pytest.raises(UsageError, match="at least 258 ids"):
         vocabulary.trained(TEXTS, 100)
+    with pytest.raises(UsageError, match="at most 16777216 ids"):
+        vocabulary.trained(TEXTS, 10**20)
