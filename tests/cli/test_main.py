@@ -1,10 +1,12 @@
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
+from seriatim import cli
 from tests.cli.terminal import SERIATIM, seriatim
 
 HEAVY = {"numpy", "onnxruntime", "httpx", "torch", "tokenizers", "xllamacpp", "rich", "sqlite3", "wordllama", "lxml"}
@@ -96,3 +98,17 @@ def test_a_locale_without_the_characters_is_no_reason_to_fail(tmp_path: Path, mo
     done = seriatim("search", "Lärm?", "--in", str(tmp_path), "--effort", "fast")
     assert done.returncode == 0
     assert "Der L?rm war gro? ? und zwar ?berall." in done.stdout
+
+
+@pytest.mark.parametrize(("command", "told"), [("train", "stopped\n"), ("add", "stopped; what came into the library")])
+def test_who_stops_training_is_told_of_no_library(
+    command: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", stopped)
+    monkeypatch.setattr(sys, "argv", ["seriatim", command, "data"])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which main changes
+    assert cli.main() == cli.INTERRUPTED
+    assert capsys.readouterr().err.startswith(f"\nseriatim: {told}")

@@ -32,6 +32,11 @@ def test_a_model_is_trained_taken_up_again_and_asked(folder: Path) -> None:
     told = json.loads(seriatim("train", "pretrain", "run.toml", "--run", "run", "--json", folder=folder).stdout)
     assert told["step"] == 20
     assert told["validation_loss"] > 0
+    for steps, line in (("5", "is at step 20 already"), ("21", "ends at step 20, as its settings say"), ("20", None)):
+        done = seriatim("train", "pretrain", "run.toml", "--run", "run", "--steps", steps, folder=folder)
+        assert done.returncode == 0
+        assert (line in done.stderr) if line else (done.stderr == "")
+        assert done.stdout.startswith("step 20, loss ")
     assert (folder / "run" / "last" / "model.safetensors").exists()
     written = seriatim("model", "generate", "The Petrel", "--model", "run/last", "--max-tokens", "4", folder=folder)
     assert written.returncode == 0, written.stderr
@@ -68,7 +73,8 @@ def test_a_run_is_resumed_with_its_options(folder: Path) -> None:
         pass
     done = seriatim("train", "resume", "run", folder=folder)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "--expert-parallel 2 must divide the 1 processes" in done.stderr
+    assert "2 processes share the experts of this run: go on with torchrun --nproc-per-node 2 -m --" in done.stderr
+    assert f"seriatim train pretrain {folder / 'run.toml'} --run run" in done.stderr
 
 
 def test_who_stops_a_run_is_told_how_to_go_on(folder: Path) -> None:

@@ -262,8 +262,13 @@ def test_a_run_goes_on_only_with_what_it_began_with(folder: Path, tmp_path: Path
             tune.sft(other[0], other[1], tmp_path / "run")
     with pytest.raises(UsageError, match="kind was 'sft', not 'dpo'"):
         tune.dpo(preferences(folder), dpo_config(folder), tmp_path / "run")
-    with pytest.raises(TrainingError, match="is at step 2 already"):
-        tune.sft(rows, sft_config(folder), tmp_path / "run", steps=2)
+
+
+def test_a_run_beyond_the_step_that_is_asked_for_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
+    rows = conversations(folder)
+    begun = tune.sft(rows, sft_config(folder), tmp_path / "run", steps=2)
+    for steps in (1, 2):
+        assert tune.sft(rows, sft_config(folder), tmp_path / "run", steps=steps) == begun
 
 
 def test_what_is_no_number_stops_the_run_before_it_is_kept(folder: Path, tmp_path: Path) -> None:

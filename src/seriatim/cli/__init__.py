@@ -20,7 +20,7 @@ def main() -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a locale that lacks a character is no reason to fail
     warnings.showwarning = _tell
-    hint = KEPT
+    hint = "" if sys.argv[1:2] == ["train"] else f"; {KEPT}"  # training has no library
     try:
         status = _run()
         sys.stdout.flush()
@@ -30,10 +30,10 @@ def main() -> int:
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Interrupted as stopped:
-        status, hint = INTERRUPTED, str(stopped)
+        status, hint = INTERRUPTED, f"; {stopped}"
     if status == INTERRUPTED:
         print(file=sys.stderr)  # the terminal has written ^C on whatever line it was
-        _say(f"stopped; {hint}")
+        _say(f"stopped{hint}")
     return status
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seriatim.cli.resuming import remembered, told_loss
+from seriatim.cli.resuming import remembered, told_end, told_loss
 from seriatim.cli.scope import JsonOption
 from seriatim.cli.tuning import ConfigArgument, RunOption, StepsOption, tune_on
 
@@ -131,6 +131,7 @@ def _minidag(settings: "MiniDagConfig", config: Path, run: Path, steps: int | No
 
     with remembered(run, "reflect", config, problems=problems), progress_bar("Training") as update:
         trained = train(settings, run, steps=steps, progress=update)
+    told_end(trained.step, steps)
     found = report(trained.checkpoint, settings.minidag, problems)
     if json:
         print_json({"checkpoint": str(trained.checkpoint), "step": trained.step, "loss": trained.loss, **asdict(found)})

@@ -1,9 +1,11 @@
 """`seriatim train resume`: go on with a run by its folder alone."""
 
 import json as json_format
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -45,6 +47,16 @@ def told_loss(loss: float | None) -> str:
     return "" if loss is None else f", loss {loss:.4f}"
 
 
+def told_end(step: int, asked: int | None) -> None:
+    """Tell, on standard error, that a run which was to stop at step `asked` stands at another one."""
+    from seriatim.cli.printing import notice
+
+    if asked is not None and step > asked:
+        notice(f"the run is at step {step:,} already: there was nothing to do until step {asked:,}")
+    elif asked is not None and step < asked:
+        notice(f"the run ends at step {step:,}, as its settings say: it has no step {asked:,}")
+
+
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)],
     steps: Annotated[
@@ -70,5 +82,11 @@ def resume(
         raise UsageError(
             f"the settings of this run stood in {config}, which is gone: "
             f"go on with seriatim train {noted['command']} CONFIG.toml --run {run}"
+        )
+    shared, processes = options.get("expert_parallel", 1), int(os.environ.get("WORLD_SIZE", "1"))
+    if processes % shared:
+        raise UsageError(
+            f"{shared} processes share the experts of this run: go on with torchrun --nproc-per-node {shared} -m -- "
+            f"seriatim train resume {run}, or without sharing, seriatim train pretrain {quote(str(config))} --run {run}"
         )
     command(config, run, steps=steps, json=json, **options)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from seriatim.cli.reflecting import mine, reflect, show
-from seriatim.cli.resuming import remembered, resume, told_loss
+from seriatim.cli.resuming import remembered, resume, told_end, told_loss
 from seriatim.cli.scope import JsonOption
 from seriatim.cli.studying import plan, routing
 from seriatim.cli.tuning import ConfigArgument, RunOption, StepsOption, dpo, export, sft
@@ -113,6 +113,7 @@ def pretrain(
         trained = loop.pretrain(settings, run, steps=steps, expert_parallel=expert_parallel, progress=update)
     if not first:
         return
+    told_end(trained.step, steps)
     if json:
         print_json(
             {

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from seriatim.cli.resuming import remembered
+from seriatim.cli.resuming import remembered, told_end
 from seriatim.cli.scope import JsonOption
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def tune_on(
             tuned = tune.sft(rows, settings, run, validation=held_out, steps=steps, progress=update)
         else:
             tuned = tune.dpo(rows, settings, run, validation=held_out, steps=steps, progress=update)
+    told_end(tuned.step, steps)
     if json:
         print_json(
             {

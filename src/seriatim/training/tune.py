@@ -155,7 +155,7 @@ def _tuned(
     shape = Checkpoint(start).config
     held = newest(run)
     if held and steps is not None and steps <= _step(held):
-        raise TrainingError(f"{run} is at step {_step(held)} already: --steps must be more, or left out")
+        return _ended(run, held, expected_trained(shape, config.lora))
     step = _step(held) if held else 0
     metrics = Metrics(run, step, tensorboard=config.run.tensorboard, wandb=config.run.wandb)
     told = _Told(metrics, steps, progress)
@@ -179,8 +179,14 @@ def _tuned(
     made = newest(run)
     if made is None:
         raise TrainingError(f"there is nothing to train: {config.run.epochs} epochs")
-    last = {name: value for row in read_metrics(run) for name, value in row.items()}
-    return Tuned(made, _step(made), last["loss"], last.get("validation_loss"), expected_trained(shape, config.lora))
+    return _ended(run, made, expected_trained(shape, config.lora))
+
+
+def _ended(run: Path, made: Path, trained: int) -> Tuned:
+    """What a run comes to whose newest checkpoint is `made`."""
+    rows = (row for row in read_metrics(run) if row["step"] <= _step(made))
+    last = {name: value for row in rows for name, value in row.items()}
+    return Tuned(made, _step(made), last["loss"], last.get("validation_loss"), trained)
 
 
 def _begin(run: Path, kind: str, config: SftConfig | DpoConfig, start: Path, rows: Sequence[examples.Row]) -> None:
