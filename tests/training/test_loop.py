@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from seriatim.errors import TrainingError, UsageError
+from seriatim.errors import SeriatimError, TrainingError, UsageError
 from seriatim.files import claimed
 from seriatim.olmoe.loading import load
 from seriatim.training import loop
@@ -199,10 +199,71 @@ def test_a_full_disk_stops_the_run_at_its_last_checkpoint(config: TrainConfig, t
     assert same(run, tmp_path / "whole")
 
 
-def test_a_damaged_state_is_named(config: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("optimizer.safetensors", "nothing", "the training state in .*step-0000010 cannot be read"),
+        ("training.json", "[]", "the training state in .*step-0000010 cannot be read"),
+        ("model.safetensors", "nothing", "the model in .*step-0000010 is damaged"),
+        ("config.json", "{", "the model in .*step-0000010 is damaged"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(
+    config: TrainConfig, tmp_path: Path, file: str, text: str, told: str
+) -> None:
+    loop.pretrain(config, tmp_path / "run", steps=10)
+    newest = (tmp_path / "run" / "last").resolve()
+    (newest / file).write_text(text)
+    with pytest.raises(TrainingError, match=f"{told}.*remove that folder to go on from the one before"):
+        loop.pretrain(config, tmp_path / "run")
+    shutil.rmtree(newest)
+    assert loop.pretrain(config, tmp_path / "run", steps=10).checkpoint == newest
+
+
+def test_a_copy_of_a_checkpoint_is_left_alone(config: TrainConfig, tmp_path: Path) -> None:
     loop.pretrain(config, tmp_path / "run", steps=5)
-    (tmp_path / "run" / "last" / "optimizer.safetensors").write_bytes(b"nothing")
-    with pytest.raises(TrainingError, match=r"training state in .*step-0000005 cannot be read"):
+    kept = tmp_path / "run" / "checkpoints"
+    for name in ("step-0000005-mine", "step-best"):
+        shutil.copytree(kept / "step-0000005", kept / name)
+    loop.pretrain(replace(config, run=replace(config.run, keep=1)), tmp_path / "run", steps=10)
+    assert {path.name for path in kept.iterdir()} == {"step-0000010", "step-0000005-mine", "step-best"}
+
+
+def test_a_start_that_was_refused_holds_the_run_to_nothing(config: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for told, wrong in (
+        ("hidden_size = 0", replace(config, model=replace(config.model, hidden_size=0))),
+        ("no whole sequence is held out", replace(config, data=replace(config.data, validation=0.0))),
+        ("must be at least 300", replace(config, model=replace(config.model, vocab_size=299))),
+        ("make no sequence of 9001", replace(config, data=replace(config.data, sequence_length=9000))),
+    ):
+        with pytest.raises(SeriatimError, match=told):
+            loop.pretrain(wrong, run)
+        assert not (run / "settings.json").exists()
+    smaller = replace(config, data=replace(config.data, vocab_size=290))
+    assert loop.pretrain(smaller, run, steps=1).step == 1
+    assert json.loads((run / "last" / "config.json").read_text())["vocab_size"] == 290
+
+
+def test_until_a_run_begins_its_data_follow_the_texts(config: TrainConfig, tmp_path: Path) -> None:
+    text, run = tmp_path / "text.jsonl", tmp_path / "run"
+    rows = text.read_text()
+    text.write_text(rows.splitlines()[0])
+    with pytest.raises(SeriatimError):
+        loop.pretrain(config, run)
+    text.write_text(rows)
+    loop.pretrain(config, run, steps=5)
+    loop.pretrain(config, tmp_path / "other", steps=5)
+    assert same(run, tmp_path / "other")
+    text.unlink()  # read once: the run goes on without it
+    assert loop.pretrain(config, run, steps=6).step == 6
+
+
+@pytest.mark.parametrize("held", ["[]", "{", '{"format": 1}'])
+def test_damaged_settings_of_a_run_are_named(config: TrainConfig, tmp_path: Path, held: str) -> None:
+    loop.pretrain(config, tmp_path / "run", steps=5)
+    (tmp_path / "run" / "settings.json").write_text(held)
+    with pytest.raises(TrainingError, match=r"settings\.json"):
         loop.pretrain(config, tmp_path / "run")
 
 

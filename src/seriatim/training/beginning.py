@@ -20,7 +20,7 @@ from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.output import remove_left
 from seriatim.olmoe.tokenizer import TOKENIZER_FILE, from_file
 from seriatim.training import checkpoints
-from seriatim.training.config import Recipe, ScheduleSettings, model_config
+from seriatim.training.config import Recipe, ScheduleSettings, TrainConfig, model_config
 from seriatim.training.data.batches import IGNORED, Data
 from seriatim.training.schedule import learning_rate
 
@@ -83,11 +83,13 @@ def kept(file: Path) -> dict[str, Any] | None:
     """What `settle` wrote down in `file`; None where there is no such file. Raises `TrainingError` for one that cannot
     be read."""
     try:
-        held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        held = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise TrainingError(f"what {file.parent} began with cannot be read from {file}: {error}") from error
+    if not isinstance(held, dict):
+        raise TrainingError(f"{file} is damaged: bring it back, or begin a new run")
     if held.get("format") != FORMAT:
         raise TrainingError(f"{file.parent} was made by another version of Seriatim; begin a new run")
     return held
@@ -100,7 +102,10 @@ def settle_recipe(run: Path, config: Recipe, data: Data, done: int) -> None:
     before = kept(run / SETTINGS)
     free = set(_FREE)
     if before is not None:
-        began, highest = ScheduleSettings(**before["schedule"]), config.optimizer.learning_rate
+        try:
+            began, highest = ScheduleSettings(**before["schedule"]), config.optimizer.learning_rate
+        except (KeyError, TypeError) as error:
+            raise TrainingError(f"{run / SETTINGS} is damaged: bring it back, or begin a new run") from error
         if all(
             learning_rate(began, step, highest) == learning_rate(config.schedule, step, highest) for step in range(done)
         ):
@@ -118,32 +123,41 @@ def defaults(config: Recipe) -> dict[str, Any]:
     }
 
 
-def new_model(config: Recipe, data: Data) -> Olmoe:
-    """The model that a run begins with: that of `model.start`, or one with random weights. Raises `UsageError` where it
-    does not fit the data."""
-    torch.manual_seed(config.run.seed)
+def check_shape(config: TrainConfig) -> None:
+    """Raise what the settings alone tell to be no model, before data are made for it."""
     if config.model.start:
-        start = config.folder / config.model.start
-        shape = OlmoeConfig.from_file(start / "config.json")
-        _check_start(start, shape, data)
-        model = Olmoe(shape)
-        checkpoints.load_weights(model, start)
-        return model
-    if 0 < config.model.vocab_size < data.vocabulary:
+        OlmoeConfig.from_file(config.folder / config.model.start / "config.json")
+    else:
+        model_config(config.model, config.data.sequence_length, 1, 0, None)
+
+
+def check_data(config: Recipe, data: Data) -> None:
+    """Raises `UsageError` where the model does not fit the data, or a held-out loss is asked for and nothing is held
+    out; before anything is written down that the run would be held to."""
+    if config.model.start:
+        _check_start(config.folder / config.model.start, data)
+    elif 0 < config.model.vocab_size < data.vocabulary:
         raise UsageError(
             f"model.vocab_size = {config.model.vocab_size} must be at least {data.vocabulary}, as many ids as the "
             "data's tokenizer has; leave it out to take those"
         )
-    return Olmoe(model_config(config.model, data.sequence_length, data.vocabulary, data.eos_id, data.pad_id))
-
-
-def check_held_out(config: Recipe, data: Data) -> None:
-    """Raises `UsageError` where a held-out loss is asked for and nothing is held out."""
     if config.run.validate_every and not any((batch.labels_BT != IGNORED).any() for batch in data.held_out):
         raise UsageError("no whole sequence is held out: set data.validation, or run.validate_every to 0")
 
 
-def _check_start(start: Path, shape: OlmoeConfig, data: Data) -> None:
+def new_model(config: Recipe, data: Data) -> Olmoe:
+    """The model that a run begins with: that of `model.start`, or one with random weights."""
+    torch.manual_seed(config.run.seed)
+    if config.model.start:
+        start = config.folder / config.model.start
+        model = Olmoe(OlmoeConfig.from_file(start / "config.json"))
+        checkpoints.load_weights(model, start)
+        return model
+    return Olmoe(model_config(config.model, data.sequence_length, data.vocabulary, data.eos_id, data.pad_id))
+
+
+def _check_start(start: Path, data: Data) -> None:
+    shape = OlmoeConfig.from_file(start / "config.json")
     own = start / TOKENIZER_FILE
     others = own.exists() and from_file(own).get_vocab() != from_file(data.tokenizer / TOKENIZER_FILE).get_vocab()
     if others or data.vocabulary > shape.vocab_size:

@@ -6,6 +6,7 @@ RUN/last → the newest
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from itertools import chain
@@ -16,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.optim import Optimizer
 
-from seriatim.errors import TrainingError
+from seriatim.errors import ModelError, TrainingError
 from seriatim.olmoe.checkpoint import Checkpoint
 from seriatim.olmoe.model import Olmoe
 from seriatim.olmoe.names import table
@@ -27,6 +28,8 @@ from seriatim.training.parallel import Processes, shared_as, whole
 STATE_FILE, OPTIMIZER_FILE = "training.json", "optimizer.safetensors"
 FORMAT = 1
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_BEFORE = "remove that folder to go on from the one before"
+_NAME = re.compile(r"step-\d{7,}")
 
 
 def newest(run: Path) -> Path | None:
@@ -77,7 +80,7 @@ def restore(folder: Path, model: Olmoe, optimizer: Optimizer) -> None:
     """Bring `model` and `optimizer` to the state in `folder`, to the bit. Random numbers are drawn on the CPU alone,
     for the weights, so that there is no state of a GPU's.
 
-    Raises `TrainingError` for a state that cannot be read, `ModelError` for weights that cannot.
+    Raises `TrainingError` for what cannot be read.
     """
     try:
         state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
@@ -91,10 +94,11 @@ def restore(folder: Path, model: Olmoe, optimizer: Optimizer) -> None:
                 taken = torch.tensor(float(state["step"]), device=parameter.device)
                 optimizer.state[parameter] = {"step": taken, **shared}
         torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["rng"]), dtype=torch.uint8))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise TrainingError(
-            f"the training state in {folder} cannot be read ({error}); remove that folder to go on from the one before"
-        ) from error
+    except ModelError as error:
+        raise TrainingError(f"the model in {folder} is damaged; {_BEFORE}") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        told = str(error).partition("\n")[0]
+        raise TrainingError(f"the training state in {folder} cannot be read ({told}); {_BEFORE}") from error
 
 
 def load_weights(model: Olmoe, folder: Path) -> None:
@@ -118,7 +122,8 @@ def link(run: Path, folder: Path) -> None:
 
 
 def _all(run: Path) -> Iterator[Path]:
-    return (run / "checkpoints").glob("step-*")
+    """The run's own; a copy under another name is left alone."""
+    return (each for each in (run / "checkpoints").glob("step-*") if _NAME.fullmatch(each.name))
 
 
 def _pieces(model: Olmoe) -> Iterator[Piece]:

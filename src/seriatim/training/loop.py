@@ -19,7 +19,7 @@ from seriatim.olmoe.losses import load
 from seriatim.olmoe.model import Olmoe
 from seriatim.progress import Progress
 from seriatim.training import checkpoints, parallel
-from seriatim.training.beginning import alone, check_held_out, new_model, settle_recipe
+from seriatim.training.beginning import alone, check_data, check_shape, new_model, settle_recipe
 from seriatim.training.config import Recipe, TrainConfig, parts_each
 from seriatim.training.corpus import corpus
 from seriatim.training.data.batches import IGNORED, Batch, Data
@@ -59,6 +59,7 @@ def pretrain(
     """
     with parallel.processes() as among, alone(run, among.first):
         parts_each(config.run.accumulate, among.count)  # refused before anything is written
+        check_shape(config)
         shown = progress if among.first else None
         data = _data(config, run, among, shown)
         return _trained(config, data, run, among, steps, expert_parallel, shown)
@@ -92,7 +93,7 @@ def _trained(
     expert_parallel: int,
     progress: Progress | None,
 ) -> Trained:
-    check_held_out(config, data)
+    check_data(config, data)
     held = checkpoints.newest(run)
     step = checkpoints.step_of(held) if held else 0
     if among.first:

@@ -112,6 +112,16 @@ def test_lost_and_changed_files_are_named(tmp_path: Path, rows: Path, tokenizer:
     (tmp_path / "data" / "train-00000.ends").write_bytes(b"")
     with pytest.raises(TrainingError, match=r"train-00000\.ends is not as it was written"):
         shards.opened(tmp_path / "data")
+    (tmp_path / "data" / "tokenizer.json").write_text('{"a":')
+    with pytest.raises(TrainingError, match=r"tokenizer\.json is not as it was written"):
+        shards.opened(tmp_path / "data")
+    (tmp_path / "data" / "tokenizer.json").unlink()
+    with pytest.raises(TrainingError, match=r"tokenizer\.json cannot be read"):
+        shards.opened(tmp_path / "data")
+    for manifest in ("[]", json.dumps({"format": shards.FORMAT, "shards": [{"name": "train"}]})):
+        (tmp_path / "data" / "manifest.json").write_text(manifest)
+        with pytest.raises(TrainingError, match=r"manifest\.json is not as it was written"):
+            shards.opened(tmp_path / "data")
 
 
 def test_a_file_that_changes_while_it_is_in_use_is_named(tmp_path: Path, rows: Path, tokenizer: Tokenizer) -> None:

@@ -10,7 +10,7 @@ DATA/tokenizer.json …        the tokenizer's files
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +22,7 @@ import seriatim
 from seriatim.errors import SeriatimError, TrainingError, UsageError
 from seriatim.files import sha256
 from seriatim.olmoe.output import written_whole
-from seriatim.olmoe.tokenizer import Tokenizer
+from seriatim.olmoe.tokenizer import TOKENIZER_FILE, Tokenizer
 from seriatim.progress import Progress
 from seriatim.training.data import sources
 from seriatim.training.data.repetition import LONGEST, TIMES
@@ -139,6 +139,7 @@ def write(
     filtered: bool = True,
     workers: int = 1,
     skip: bool = False,
+    made_of: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Shards:
     """Tokenise the texts of `files` into a new folder, whole or not at all.
@@ -146,8 +147,8 @@ def write(
     What is written does not depend on the number of `workers`; more than one are processes of their own, for which a
     script that calls this must be importable (`if __name__ == "__main__"`). The share `validation` of the documents,
     chosen by their content, is held out. A document or row that cannot be read ends it, unless `skip` leaves such out
-    and names them in the manifest. Raises as `sources.texts` does, `TrainingError` where nothing is left, and
-    `ModelError` where the disk is full.
+    and names them in the manifest. `made_of` is what a run keeps there to know its data by. Raises as `sources.texts`
+    does, `TrainingError` where nothing is left, and `ModelError` where the disk is full.
     """
     eos_id = tokenizer.eos_id
     if eos_id is None:
@@ -179,10 +180,10 @@ def write(
         manifest = {
             "format": FORMAT, "seriatim": seriatim.__version__, "eos_id": tokenizer.eos_id, "pad_id": tokenizer.pad_id,
             "vocabulary": tokenizer.size, "dtype": dtype, "validation": validation, "field": field,
-            "tokenizer_sha256": sha256(new / "tokenizer.json"),
+            "tokenizer_sha256": sha256(new / TOKENIZER_FILE),
             "filter": {"longest": LONGEST, "times": TIMES, "dropped": repeating} if filtered else None,
             "documents": kept, "unreadable": list(map(str, unreadable)), "shards": [asdict(shard) for shard in shards],
-            "sources": _hashed(files, progress),
+            "sources": _hashed(files, progress), "made_of": made_of,
         }  # fmt: skip
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return opened(folder)
@@ -191,15 +192,19 @@ def write(
 def opened(folder: Path) -> Shards:
     """The data set in `folder`. Raises `TrainingError`, naming the file, for what is missing or has another size than
     it was written with."""
+    held = _manifest(folder)
     try:
-        held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{folder} holds no token shards: make them with seriatim train data") from error
-    if held.get("format") != FORMAT:
-        raise TrainingError(f"{folder} was made by another version of Seriatim; make it again")
-    shards = tuple(Shard(**shard) for shard in held["shards"])
-    unreadable = tuple(held["unreadable"])
-    data = Shards(folder, held["eos_id"], held["pad_id"], held["vocabulary"], held["dtype"], shards, unreadable)
+        if held["format"] != FORMAT:
+            raise TrainingError(f"{folder} was made by another version of Seriatim; make it again")
+        shards = tuple(Shard(**shard) for shard in held["shards"])
+        unreadable = tuple(held["unreadable"])
+        data = Shards(folder, held["eos_id"], held["pad_id"], held["vocabulary"], held["dtype"], shards, unreadable)
+        if sha256(folder / TOKENIZER_FILE) != held["tokenizer_sha256"]:
+            raise _changed(folder / TOKENIZER_FILE)
+    except OSError as error:
+        raise _unreadable(folder / TOKENIZER_FILE, error) from error
+    except (KeyError, TypeError) as error:
+        raise _changed(folder / MANIFEST) from error
     for file, size, _ in data.files():
         if not file.exists():
             raise TrainingError(f"{file} is gone; bring it back, or make the data again")
@@ -221,6 +226,22 @@ def verify(data: Shards, *, rank: int = 0, ranks: int = 1, progress: Progress | 
             raise _unreadable(file, error) from error
         if found != digest:
             raise _changed(file)
+
+
+def made_of(folder: Path) -> dict[str, Any] | None:
+    """What the data in `folder` were made of, where that was kept. Raises `TrainingError` as `opened` does."""
+    kept: dict[str, Any] | None = _manifest(folder).get("made_of")
+    return kept
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{folder} holds no token shards: make them with seriatim train data") from error
+    if not isinstance(held, dict):
+        raise _changed(folder / MANIFEST)
+    return held
 
 
 def _changed(file: Path) -> TrainingError:
