@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from seriatim.cli.resuming import remembered, told_end
+from seriatim.cli.resuming import remembered, told_end, told_loss
 from seriatim.cli.scope import JsonOption
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def tune_on(
             }
         )  # fmt: skip
     else:
-        print(f"step {tuned.step:,}, loss {tuned.loss:.4f}, {tuned.trained:,} weights trained: {tuned.checkpoint}")
+        print(f"step {tuned.step:,}{told_loss(tuned.loss)}, {tuned.trained:,} weights trained: {tuned.checkpoint}")
         print(f"make a model of it: seriatim train export {run} --out DIR")
 
 

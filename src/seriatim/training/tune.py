@@ -57,11 +57,12 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """How a run ended: its newest checkpoint, its step, the last losses, and how many weights are trained."""
+    """How a run ended: its newest checkpoint, its step, the last losses (None where metrics.jsonl has none), and how
+    many weights are trained."""
 
     checkpoint: Path
     step: int
-    loss: float
+    loss: float | None
     validation_loss: float | None
     trained: int
 
@@ -186,7 +187,7 @@ def _ended(run: Path, made: Path, trained: int) -> Tuned:
     """What a run comes to whose newest checkpoint is `made`."""
     rows = (row for row in read_metrics(run) if row["step"] <= _step(made))
     last = {name: value for row in rows for name, value in row.items()}
-    return Tuned(made, _step(made), last["loss"], last.get("validation_loss"), trained)
+    return Tuned(made, _step(made), last.get("loss"), last.get("validation_loss"), trained)
 
 
 def _begin(run: Path, kind: str, config: SftConfig | DpoConfig, start: Path, rows: Sequence[examples.Row]) -> None:
