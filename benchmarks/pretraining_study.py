@@ -41,7 +41,6 @@ from machine import machine
 from seriatim.training.config import read_config
 from seriatim.training.metrics import read_metrics
 
-SEEDS = (0, 1, 2)
 BASE = "64 of 8"
 DENSE = {"num_experts": 1, "num_experts_per_tok": 1, "intermediate_size": 256}
 ARMS: dict[str, dict[str, Any]] = {
@@ -57,8 +56,8 @@ CONFIG = Path(__file__).parent / "pretraining" / "base.toml"
 EVEN = {"load_max": 1.0, "idle_experts": 0}  # by construction, where experts choose their tokens
 COLUMNS = {"step": "step", "loss": "validation_loss", "load_max": "load_max", "idle_experts": "idle_experts"}
 DASHES = ("-", "--", "-.", ":")
-# Student's t, two-sided 95 %, two degrees of freedom.
-T_95 = 4.303
+T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+"""Student's t, two-sided 95 %, by the number of seeds."""
 
 
 def main() -> None:
@@ -69,19 +68,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--plot", type=Path, default=Path("docs/pretraining-study.svg"))
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="two to five")
     options = parser.parse_args()
     _corpus(options.texts, options.runs)
     torch.set_num_threads(1)
-    for seed in SEEDS:
+    for seed in options.seeds:
         for arm in options.arms:
             _train(options.config, arm, seed, options.runs)
-    runs = {(arm, seed): _curve(options.runs / _name(arm, seed)) for seed in SEEDS for arm in options.arms}
+    runs = {(arm, seed): _curve(options.runs / _name(arm, seed)) for seed in options.seeds for arm in options.arms}
     speeds = {(arm, seed): _speed(options.runs / _name(arm, seed)) for arm, seed in runs}
     result = {
         "command": " ".join(["python", *sys.argv]),
         "machine": machine(),
         "texts": {each.name: each.stat().st_size for each in sorted(options.texts.glob("*.txt"))},
-        "arms": [_arm(arm, runs) | {"tokens_per_s": [speeds[arm, seed] for seed in SEEDS]} for arm in options.arms],
+        "arms": [_arm(arm, runs, speeds) for arm in options.arms],
         "against_dense": _against_dense(runs, speeds) if "dense" in options.arms else None,
         "curves": [
             {"arm": arm, "seed": seed} | {key: [row[key] for row in rows] for key in rows[0]}
@@ -148,23 +148,30 @@ def _speed(run: Path) -> float:
     return statistics.median(row["tokens_per_s"] for row in read_metrics(run) if "tokens_per_s" in row)
 
 
-def _arm(arm: str, runs: dict[Any, list[dict[str, float]]]) -> dict[str, Any]:
-    last = [runs[arm, seed][-1] for seed in SEEDS]
-    differences = [runs[arm, seed][-1]["loss"] - runs[BASE, seed][-1]["loss"] for seed in SEEDS]
+def _arm(arm: str, runs: dict[Any, list[dict[str, float]]], speeds: dict[Any, float]) -> dict[str, Any]:
+    seeds = _seeds(runs)
+    last = [runs[arm, seed][-1] for seed in seeds]
+    differences = [runs[arm, seed][-1]["loss"] - runs[BASE, seed][-1]["loss"] for seed in seeds]
     return {
         "arm": arm,
+        "seeds": seeds,
         "loss": statistics.mean(row["loss"] for row in last),
         "losses": [row["loss"] for row in last],
         "less_base": _interval(differences) if arm != BASE else None,
         "load_max": statistics.mean(row["load_max"] for row in last),
         "idle_experts": statistics.mean(row["idle_experts"] for row in last),
+        "tokens_per_s": [speeds[arm, seed] for seed in seeds],
     }
+
+
+def _seeds(runs: dict[Any, Any]) -> list[int]:
+    return sorted({seed for _, seed in runs})
 
 
 def _against_dense(runs: dict[Any, list[dict[str, float]]], speeds: dict[Any, float]) -> dict[str, Any]:
     """How many times fewer steps, and less time, the sparse model needs to reach the dense one's last held-out loss."""
     fewer, less = [], []
-    for seed in SEEDS:
+    for seed in _seeds(runs):
         dense = runs["dense", seed][-1]
         reached = _reached(runs[BASE, seed], dense["loss"])
         if reached is None:
@@ -184,7 +191,7 @@ def _reached(curve: list[dict[str, float]], loss: float) -> float | None:
 
 def _interval(values: list[float]) -> dict[str, Any]:
     mean, spread = statistics.mean(values), statistics.stdev(values)
-    half = T_95 * spread / math.sqrt(len(values))
+    half = T_95[len(values)] * spread / math.sqrt(len(values))
     return {"mean": mean, "low": mean - half, "high": mean + half, "values": values, "n": len(values)}
 
 
@@ -196,13 +203,13 @@ def _draw(runs: dict[Any, list[dict[str, float]]], file: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(6, 4))
     for number, arm in enumerate(dict.fromkeys(arm for arm, _ in runs)):
-        curves = [runs[arm, seed] for seed in SEEDS]
+        curves = [runs[arm, seed] for seed in _seeds(runs)]
         tokens = [row["step"] * STEP_TOKENS / 1e6 for row in curves[0]]
         losses = list(zip(*([row["loss"] for row in curve] for curve in curves), strict=True))
         axes.plot(tokens, list(map(statistics.mean, losses)), DASHES[number % 4], color=f"C{number}", label=arm)
         low, high = list(map(min, losses)), list(map(max, losses))
         axes.fill_between(tokens, low, high, color=f"C{number}", alpha=0.15, linewidth=0)
-    axes.set(xlabel="million tokens", ylabel="held-out loss (mean and range of three seeds)", ylim=(None, 6))
+    axes.set(xlabel="million tokens", ylabel="held-out loss (mean and range of seeds)", ylim=(None, 6))
     axes.legend(frameon=False)
     figure.tight_layout()
     matplotlib.rcParams["svg.hashsalt"] = "seriatim"  # the same picture from the same figures
