@@ -20,6 +20,7 @@ from seriatim.files import claimed
 from seriatim.olmoe.loading import load
 from seriatim.training import loop
 from seriatim.training.config import ModelSettings, ScheduleSettings, TrainConfig, read_config
+from seriatim.training.data import shards, vocabulary
 from seriatim.training.metrics import read_metrics
 
 SETTINGS = """
@@ -257,6 +258,20 @@ def test_until_a_run_begins_its_data_follow_the_texts(config: TrainConfig, tmp_p
     assert same(run, tmp_path / "other")
     text.unlink()  # read once: the run goes on without it
     assert loop.pretrain(config, run, steps=6).step == 6
+
+
+def test_data_that_no_run_has_made_are_not_made_anew(config: TrainConfig, tmp_path: Path) -> None:
+    data = tmp_path / "run" / "data"
+    data.mkdir(parents=True)
+    (data / "mine.txt").write_text("mine")
+    with pytest.raises(TrainingError, match="holds no token shards"):
+        loop.pretrain(config, tmp_path / "run")
+    assert (data / "mine.txt").exists()
+    shutil.rmtree(data)
+    shards.write([tmp_path / "text.jsonl"], data, vocabulary.trained(["the oil of Sunder"], 258))
+    with pytest.raises(UsageError, match=r"was not made by a run: name it in data\.shards"):
+        loop.pretrain(config, tmp_path / "run")
+    assert (data / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("held", ["[]", "{", '{"format": 1}'])

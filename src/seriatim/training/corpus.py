@@ -82,8 +82,14 @@ def _made_of(config: TrainConfig) -> dict[str, Any]:
 
 
 def _is_made(folder: Path, made_of: dict[str, Any]) -> bool:
-    """Whether the data are there, and made of this; of anything, where that is empty."""
-    return folder.exists() and (not made_of or shards.made_of(folder) == json.loads(json.dumps(made_of)))
+    """Whether the data are there, and made of this; of anything, where that is empty. Raises `UsageError` for data that
+    no run has made, which are not to be made anew."""
+    if not folder.exists() or not made_of:
+        return folder.exists()
+    kept = shards.made_of(folder)
+    if kept is None:
+        raise UsageError(f"{folder} was not made by a run: name it in data.shards, or another folder with --run")
+    return kept == json.loads(json.dumps(made_of))
 
 
 def _files(config: TrainConfig) -> list[Path]:
