@@ -43,11 +43,14 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("benchmarks/results/order"), help="where the runs are kept")
     parser.add_argument("--out", type=Path, required=True, help="the JSON file of the results")
     parser.add_argument("--plots", type=Path, default=Path("docs"), help="where the plots go")
+    parser.add_argument("--only", nargs="+", default=[""], help="ask only runs whose names begin so: stitched quality")
     parser.add_argument("--only-summary", action="store_true", help="ask nothing; sum up what was asked")
     options = parser.parse_args()
     if not options.only_summary:
         reader, identity = open_generator(options.reader, passage_tokens=max(BUDGETS)), reader_identity(options.reader)
         for name, plan in plans():
+            if not name.startswith(tuple(options.only)):
+                continue
             dataset = read_dataset(plan.task, options.data)
             run(plan, dataset, reader, identity, options.runs / name, _progress(name))
         reader.close()
