@@ -44,11 +44,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the JSON file of the results")
     parser.add_argument("--plots", type=Path, default=Path("docs"), help="where the plots go")
     parser.add_argument("--only", nargs="+", default=[""], help="ask only runs whose names begin so: stitched quality")
+    parser.add_argument("--limit", type=int, default=MOST, help="ask fewer questions of a task for now")
     parser.add_argument("--only-summary", action="store_true", help="ask nothing; sum up what was asked")
     options = parser.parse_args()
     if not options.only_summary:
         reader, identity = open_generator(options.reader, passage_tokens=max(BUDGETS)), reader_identity(options.reader)
-        for name, plan in plans():
+        for name, plan in plans(options.limit):
             if not name.startswith(tuple(options.only)):
                 continue
             dataset = read_dataset(plan.task, options.data)
@@ -62,19 +63,19 @@ def main() -> None:
             draw(runs, options.plots / ("stitched" if task == "stitched" else "order"))
 
 
-def plans() -> Iterator[tuple[str, Plan]]:
+def plans(limit: int = MOST) -> Iterator[tuple[str, Plan]]:
     """The runs by name, those that the question needs first."""
     for task in (*CHOICES, *ANSWERS):
-        yield f"{task}-closed", Plan(find_task(task), "closed", BUDGETS, limit=MOST)
+        yield f"{task}-closed", Plan(find_task(task), "closed", BUDGETS, limit=limit)
     for tokens in BUDGETS:  # so that a stopped experiment has whole points
         for task in (*CHOICES, *ANSWERS):
             for arm in ("document", "relevance"):
-                yield f"{task}-{arm}", Plan(find_task(task), arm, (tokens,), limit=MOST)
+                yield f"{task}-{arm}", Plan(find_task(task), arm, (tokens,), limit=limit)
     for arm in ("document", "relevance"):
         yield f"stitched-{arm}", Plan(find_task("natural_question"), arm, (1024,), stitch_words=STITCH_WORDS)
     for arm in ("reversed", "shuffled", "ends"):
-        yield f"quality-{arm}", Plan(find_task("quality"), arm, (1024,), limit=MOST)
-    yield "quality-document-128", Plan(find_task("quality"), "document", (1024,), splitting="tokens", limit=MOST)
+        yield f"quality-{arm}", Plan(find_task("quality"), arm, (1024,), limit=limit)
+    yield "quality-document-128", Plan(find_task("quality"), "document", (1024,), splitting="tokens", limit=limit)
 
 
 def _write(file: Path, made: dict[str, Run]) -> None:
