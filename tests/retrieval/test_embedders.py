@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seriatim.errors import ModelError, UsageError
-from seriatim.retrieval.embedders import open_embedder, unit
+from seriatim.retrieval.embedders import EndpointEmbedder, open_embedder, reads_words, unit
 from seriatim.retrieval.onnx_embedder import OnnxEmbedder, quantized
 
 TEXTS = [
@@ -48,6 +48,33 @@ def test_int8_vectors_stay_near_the_published_model(embedder_path: Path, tmp_pat
 @pytest.mark.model
 def test_no_texts_give_no_vectors(embedder_path: Path) -> None:
     assert len(OnnxEmbedder("minilm", embedder_path).embed_passages([])) == 0
+
+
+@pytest.mark.model
+def test_a_token_counts_as_much_as_it_is_rare(embedder_path: Path) -> None:
+    embedder = OnnxEmbedder("minilm", embedder_path)
+    text = "The harbour master wrote of the walrus."
+    rarity = embedder.rarity([text] + ["The harbour master wrote of the berth."] * 9)
+    common, walrus = embedder.embed_passages(["harbour master", "walrus"])
+    plain, weighted = embedder.embed_passages([text])[0], embedder.embed_passages([text], [rarity])[0]
+    assert weighted @ weighted == pytest.approx(1, abs=1e-5)
+    assert weighted @ walrus - weighted @ common > plain @ walrus - plain @ common
+    assert embedder.embed_passages([text], [np.ones_like(rarity)])[0] == pytest.approx(plain, abs=1e-5)
+
+
+@pytest.mark.model
+def test_a_question_is_read_word_by_word(embedder_path: Path) -> None:
+    found = OnnxEmbedder("minilm", embedder_path).embed_words("Did Ishmael  see\nthe Pequod?")
+    words = [word for word, _ in found]
+    assert list(dict.fromkeys(words)) == ["Did", "Ishmael", "see", "the", "Pequod", "?"]
+    assert np.linalg.norm([vector for _, vector in found], axis=1) == pytest.approx(np.ones(len(found)), abs=1e-5)
+
+
+@pytest.mark.model
+def test_only_some_embedders_read_words(embedder_path: Path) -> None:
+    assert reads_words(OnnxEmbedder("minilm", embedder_path))
+    assert not reads_words(OnnxEmbedder("bge-small-en-v1.5", embedder_path))  # its first token stands for the text
+    assert not reads_words(EndpointEmbedder("http://localhost:8080/v1#m"))
 
 
 @pytest.mark.model

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from seriatim.documents.document import Document
+from seriatim.retrieval.embedders import unit
 from seriatim.retrieval.first_stage import FirstStage
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.ranking import rank_dense, rank_fast
@@ -47,6 +48,42 @@ class OnlyClose(Likes):
 
     def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return super().embed_passages([text if len(text) < 200 else "" for text in texts])
+
+
+class Vocabulary:
+    """Reads words: a text's vector has a coordinate for every word of a small vocabulary that stands in it."""
+
+    name = "vocabulary"
+    reads_words = True
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
+        self.sampled: list[int] = []
+        self.weighted: list[list[float]] = []
+
+    def rarity(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.sampled.append(len(texts))
+        return np.full(1, len(texts), dtype=np.float32)
+
+    def embed_passages(
+        self, texts: Sequence[str], weights: Sequence[NDArray[np.float32]] | None = None
+    ) -> NDArray[np.float32]:
+        self.weighted += [each.tolist() for each in weights or []]
+        return unit(np.array([[word in text for word in self._words] for text in texts], dtype=np.float32))
+
+    def embed_question(self, text: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self.embed_passages([text])[0]
+        return vector
+
+    def embed_words(self, text: str) -> list[tuple[str, NDArray[np.float32]]]:
+        return [(word, self.embed_question(word)) for word in text.split()]
+
+
+class Wordless(Vocabulary):
+    """The same, but does not let its words be seen."""
+
+    def embed_words(self, text: str) -> list[tuple[str, NDArray[np.float32]]]:
+        return []
 
 
 @pytest.fixture
@@ -109,6 +146,43 @@ def test_one_sentence_among_many_is_found_by_its_piece(tmp_path: Path) -> None:
             for count in (0, len(texts))
         ]
         assert ranks[1] < ranks[0]
+
+
+def test_every_word_of_the_question_finds_its_piece(tmp_path: Path) -> None:
+    filler = [f"Entry number {n}. " + f"The harbour master wrote of berth {n} again. " * 9 for n in range(20)]
+    apart = "The anchor was weighed. " + "The harbour master wrote of the berth again. " * 7 + "The lantern was lit."
+    filler[13] = apart
+    for n in (3, 7, 16):  # one of the words, in a piece that says nothing else
+        filler[n] += "The anchor was weighed."
+    with Library(tmp_path / "other", embedder="static") as library:
+        library.add_document(Document("log.txt", "\n\n".join(filler), "log"))
+        stage = FirstStage(library._store, library._store.documents())
+        texts = [passage.text for passage in library._store.passages(stage.documents[0], range(len(stage)))]
+        [both] = [number for number, text in enumerate(texts) if "anchor" in text and "lantern" in text]
+        scores = []
+        for embedder in (Wordless("anchor", "lantern"), Vocabulary("anchor", "lantern")):
+            rows, found = rank_dense(stage, "anchor lantern", library._store, embedder, candidates=None)
+            share = found[rows == both] / found.max(where=rows != both, initial=0)
+            scores.append(float(share[0]))
+    assert scores[1] > scores[0]
+
+
+def test_stop_words_look_for_nothing(store: Store, stage: FirstStage) -> None:
+    seen = rank_dense(stage, "where is the", store, Vocabulary("the", "berth"), candidates=10)
+    unseen = rank_dense(stage, "where is the", store, Wordless("the", "berth"), candidates=10)
+    assert seen[0].tolist() == unseen[0].tolist()
+    assert seen[1].tolist() == unseen[1].tolist()
+
+
+def test_how_rare_words_are_is_learnt_once_from_the_document(store: Store, stage: FirstStage) -> None:
+    embedder = Vocabulary("berth")
+    store.change_embedder(embedder.name)
+    rank_dense(stage, "harbour master berth", store, embedder, candidates=10, close_up=3)
+    assert embedder.sampled == [len(stage)]
+    assert len(embedder.weighted) > 13
+    assert {tuple(weights) for weights in embedder.weighted} == {(len(stage),)}
+    rank_dense(stage, "harbour master berth", store, embedder, candidates=10, close_up=3)
+    assert embedder.sampled == [len(stage)]  # nothing is left to embed
 
 
 def test_what_the_second_stage_did_not_read_follows(store: Store, stage: FirstStage) -> None:

@@ -7,7 +7,7 @@ of an OpenAI-compatible endpoint with its model ("http://localhost:8080/v1#bge-l
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,29 @@ class Embedder(Protocol):
 
     def embed_question(self, text: str) -> NDArray[np.float32]:
         """The vector of a question, [dimension]."""
+
+
+class WordEmbedder(Embedder, Protocol):
+    """One that sees a text word by word: it can let rare words count more, and compare each word of a question."""
+
+    reads_words: bool
+
+    def rarity(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """How rare each token of the vocabulary is among `texts`, [vocabulary]: its idf."""
+
+    def embed_passages(
+        self, texts: Sequence[str], weights: Sequence[NDArray[np.float32]] | None = None
+    ) -> NDArray[np.float32]:
+        """The vectors of passages, [len(texts), dimension], in each of which a token counts as much as its `weights`
+        say, [vocabulary] for each text."""
+
+    def embed_words(self, text: str) -> list[tuple[str, NDArray[np.float32]]]:
+        """The words of a question as it has them, and the vector of each in its place, [dimension]; a word of several
+        tokens comes once for each."""
+
+
+def reads_words(embedder: Embedder) -> TypeGuard[WordEmbedder]:
+    return getattr(embedder, "reads_words", False)
 
 
 def open_embedder(name: str, *, progress: Progress | None = None) -> Embedder:

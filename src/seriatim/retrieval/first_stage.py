@@ -45,6 +45,10 @@ class FirstStage:
         found = [self._rows_of(term) for term in dict.fromkeys(lexical.terms(question))]
         return lexical.bm25(found, self._saturation, len(self))
 
+    def idf(self, term: str) -> float:
+        """The weight that BM25 gives `term` among these documents."""
+        return lexical.idf(len(self._rows_of(term)[0]), len(self))
+
     def locate(self, rows: Rows) -> list[tuple[Stored, int]]:
         """The document and the passage index of each row."""
         places = np.searchsorted(self._bases, rows, side="right") - 1

@@ -205,6 +205,11 @@ def postings(texts: Sequence[str]) -> tuple[list[Postings], NDArray[np.uint16]]:
     return lists, np.minimum(lengths, 65_535).astype(np.uint16)
 
 
+def idf(holding: int, passages: int) -> float:
+    """The weight of a term that so many of the `passages` hold."""
+    return float(np.log1p((passages - holding + 0.5) / (holding + 0.5)))
+
+
 def bm25(
     found: Sequence[tuple[NDArray[np.int64], NDArray[np.uint8]]], saturation: NDArray[np.float32], passages: int
 ) -> NDArray[np.float32]:
@@ -220,7 +225,7 @@ def bm25(
         share = np.float32(NEIGHBOUR) * counts
         frequency[rows + 1] += share
         frequency[rows - 1] += share  # before the first row stands the last, which is no passage
-        weight = np.float32((K1 + 1) * np.log1p((passages - len(rows) + 0.5) / (len(rows) + 0.5)))
+        weight = np.float32((K1 + 1) * idf(len(rows), passages))
         if 16 * len(rows) > len(frequency):  # to visit every row is cheaper than to gather so many
             scores += weight * frequency / (frequency + saturation)
             frequency[:] = 0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from seriatim import machine
 from seriatim.errors import ModelError
 from seriatim.retrieval.embedders import unit
+from seriatim.retrieval.lexical import idf
 
 _BATCH = 4
 _MOST_TOKENS = 256
@@ -33,6 +34,7 @@ class OnnxEmbedder:
         self._threads = threads or machine.threads()
         self._pooling = _POOLING.get(name, "mean")
         self._prefix = _QUESTION_PREFIX.get(name, "")
+        self.reads_words = self._pooling == "mean"
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             self._session = _session(quantized(folder / "model.onnx"))
@@ -44,15 +46,20 @@ class OnnxEmbedder:
         self._tokenizer.enable_truncation(_MOST_TOKENS)
         self._inputs = {each.name for each in self._session.get_inputs()}
 
-    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        encodings = self._tokenizer.encode_batch([" ".join(text.split()) for text in texts])
-        ids = [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
+    def embed_passages(
+        self, texts: Sequence[str], weights: Sequence[NDArray[np.float32]] | None = None
+    ) -> NDArray[np.float32]:
+        ids = [np.array(encoding.ids, dtype=np.int64) for encoding in self._encoded(texts)]
+        if weights is None:
+            shares = [np.ones(len(text), dtype=np.float32) for text in ids]
+        else:
+            shares = [weight[text] for weight, text in zip(weights, ids, strict=True)]
         # Texts of like length share a batch, so that next to nothing is spent on padding. Each batch runs on one
         # thread, several at once: that beats several threads on one batch.
         order = np.argsort([len(text) for text in ids], kind="stable")
         batches = [order[first : first + _BATCH] for first in range(0, len(order), _BATCH)]
         with ThreadPoolExecutor(self._threads) as pool:
-            done = list(pool.map(lambda batch: self._run([ids[i] for i in batch]), batches))
+            done = list(pool.map(lambda batch: self._run([ids[i] for i in batch], [shares[i] for i in batch]), batches))
         vectors = np.zeros((len(texts), done[0].shape[1] if done else 0), dtype=np.float32)
         for batch, rows in zip(batches, done, strict=True):
             vectors[batch] = rows
@@ -62,8 +69,38 @@ class OnnxEmbedder:
         vector: NDArray[np.float32] = self.embed_passages([self._prefix + text])[0]
         return vector
 
-    def _run(self, batch: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
-        """The unit vectors of one batch of token ids, [len(batch), dimension]."""
+    def rarity(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        holding = np.zeros(self._tokenizer.get_vocab_size(), dtype=np.int64)
+        for encoding in self._encoded(texts):
+            holding[np.unique(encoding.ids)] += 1
+        return np.array([idf(count, len(texts)) for count in range(len(texts) + 1)], dtype=np.float32)[holding]
+
+    def embed_words(self, text: str) -> list[tuple[str, NDArray[np.float32]]]:
+        [encoding] = self._encoded([self._prefix + text])
+        hidden = unit(self._hidden([np.array(encoding.ids, dtype=np.int64)])[0])
+        normalized = " ".join((self._prefix + text).split())
+        words: dict[int, str] = {}
+        for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
+            if word is not None:
+                words[word] = words.get(word, "") + normalized[start:end]
+        return [
+            (words[word], vector) for word, vector in zip(encoding.word_ids, hidden, strict=True) if word is not None
+        ]
+
+    def _encoded(self, texts: Sequence[str]) -> list[Any]:
+        encodings: list[Any] = self._tokenizer.encode_batch([" ".join(text.split()) for text in texts])
+        return encodings
+
+    def _run(self, batch: Sequence[NDArray[np.int64]], shares: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The unit vectors of one batch of token ids, [len(batch), dimension], of which each counts its share."""
+        hidden = self._hidden(batch)
+        if self._pooling == "first":
+            return unit(hidden[:, 0])
+        pooled = [share @ states[: len(share)] for share, states in zip(shares, hidden, strict=True)]
+        return unit(np.array(pooled, dtype=np.float32))
+
+    def _hidden(self, batch: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+        """The last hidden states of one batch of token ids, [len(batch), the most tokens, dimension]."""
         longest = max(len(ids) for ids in batch)
         input_ids = np.zeros((len(batch), longest), dtype=np.int64)
         mask = np.zeros_like(input_ids)
@@ -71,10 +108,8 @@ class OnnxEmbedder:
             input_ids[row, : len(ids)] = ids
             mask[row, : len(ids)] = 1
         feed = {"input_ids": input_ids, "attention_mask": mask, "token_type_ids": np.zeros_like(input_ids)}
-        hidden = self._session.run(None, {name: feed[name] for name in self._inputs})[0]
-        if self._pooling == "first":
-            return unit(hidden[:, 0])
-        return unit((hidden * mask[..., None]).sum(axis=1, dtype=np.float32))
+        hidden: NDArray[np.float32] = self._session.run(None, {name: feed[name] for name in self._inputs})[0]
+        return hidden
 
 
 def quantized(model: Path) -> Path:

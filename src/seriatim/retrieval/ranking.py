@@ -3,9 +3,14 @@
 Static vectors and BM25 score every passage. A dense embedder reads the best candidates; then, of the best of these,
 it reads each piece of a sentence or two alone, where one fact is not drowned by its neighbours. Its vectors are kept in
 the library, so that nothing is embedded twice.
+
+An embedder that reads words (`embedders.WordEmbedder`) weighs them: a passage's vector is the mean of its tokens' by
+their idf in the document, and of the question each word looks for the piece that is nearest to it (late interaction,
+after Khattab and Zaharia, "ColBERT", 2020, with pieces in the place of tokens).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -13,8 +18,9 @@ from numpy.typing import NDArray
 
 from seriatim.progress import Progress
 from seriatim.retrieval.content import content, pieces
-from seriatim.retrieval.embedders import Embedder
+from seriatim.retrieval.embedders import Embedder, WordEmbedder, reads_words
 from seriatim.retrieval.first_stage import FirstStage, Rows, Scores, best
+from seriatim.retrieval.lexical import terms
 from seriatim.retrieval.store import Level, Store, Stored
 
 Effort = Literal["fast", "balanced", "thorough"]
@@ -23,8 +29,9 @@ EFFORTS: tuple[Effort, ...] = ("fast", "balanced", "thorough")
 CANDIDATES = 200
 CLOSE_UP = 128
 NEIGHBOUR = 0.3
-# What BM25, static vectors, passages and pieces count in the end; the figures are flat around these.
-_WEIGHTS = (1.0, 0.7, 1.2, 1.0)
+# What BM25, static vectors, passages, pieces and words count in the end; the figures are flat around these.
+_WEIGHTS = (1.0, 0.7, 1.2, 1.0, 1.0)
+_SAMPLE = 128  # passages of a document tell how rare its words are
 _DEPTH = 400
 _RRF = 30
 _EMBED_AT_ONCE = 64
@@ -55,14 +62,19 @@ def rank_dense(
     first, _ = fuse([bm25, static], depth)
     read = stage.passages if candidates is None else np.sort(first[:candidates])
     asked = embedder.embed_question(question)
-    vectors = _vectors("passage", stage, read, store, embedder, progress)
+    embed = _embedding(store, embedder)
+    vectors = _vectors("passage", stage, read, store, embedder.name, embed, progress)
     similarity = np.array([each[0] @ asked for each in vectors], dtype=np.float32)
     lists = [bm25, static, _ordered(read, _with_neighbours(similarity, read))]
     so_far, _ = fuse(lists, len(first) + len(read), _WEIGHTS[:3])
     close = np.sort(so_far[np.isin(so_far, read)][:close_up])
-    of_pieces = _vectors("pieces", stage, close, store, embedder, progress)
+    of_pieces = _vectors("pieces", stage, close, store, embedder.name, embed, progress)
     closest = np.array([(each @ asked).max() for each in of_pieces], dtype=np.float32)
-    rows, scores = fuse([*lists, _ordered(close, closest)], depth, _WEIGHTS)
+    lists.append(_ordered(close, closest))
+    if len(close) and reads_words(embedder) and len(words := _words(stage, question, embedder)):
+        matched = np.array([(each @ words.T).max(axis=0).sum() for each in of_pieces], dtype=np.float32)
+        lists.append(_ordered(close, _with_neighbours(matched, close)))
+    rows, scores = fuse(lists, depth, _WEIGHTS[: len(lists)])
     rest = first[~np.isin(first, rows)]
     return np.concatenate([rows, rest]), np.concatenate([scores, np.zeros(len(rest), dtype=np.float32)])
 
@@ -112,8 +124,36 @@ def _with_neighbours(similarity: Scores, rows: Rows) -> Scores:
 _STEPS: dict[Level, str] = {"passage": "embedding", "pieces": "reading closely"}
 
 
+def _words(stage: FirstStage, question: str, embedder: WordEmbedder) -> NDArray[np.float32]:
+    """The vectors of the question's words but for stop words, each as long as its idf, [words, dimension]."""
+    found = [stage.idf(term) * vector for word, vector in embedder.embed_words(question) for term in terms(word)]
+    return np.array(found, dtype=np.float32)
+
+
+Embed = Callable[[Sequence[tuple[Stored, str]]], NDArray[np.float32]]
+
+
+def _embedding(store: Store, embedder: Embedder) -> Embed:
+    """What embeds texts of documents, [texts, dimension]."""
+    if not reads_words(embedder):
+        return lambda texts: embedder.embed_passages([text for _, text in texts])
+
+    @cache
+    def rarity(stored: Stored) -> NDArray[np.float32]:
+        sample = np.unique(np.linspace(0, stored.passages - 1, _SAMPLE, dtype=np.int64)).tolist()
+        return embedder.rarity([content(passage.text) for passage in store.passages(stored, sample)])
+
+    return lambda texts: embedder.embed_passages([text for _, text in texts], [rarity(stored) for stored, _ in texts])
+
+
 def _vectors(
-    level: Level, stage: FirstStage, rows: Rows, store: Store, embedder: Embedder, progress: Progress | None
+    level: Level,
+    stage: FirstStage,
+    rows: Rows,
+    store: Store,
+    embedder: str,
+    embed: Embed,
+    progress: Progress | None,
 ) -> list[NDArray[np.float32]]:
     """The dense vectors of each of `rows`, [texts, dimension]: those kept, and the others embedded now and kept."""
     places = stage.locate(rows)
@@ -128,10 +168,10 @@ def _vectors(
     missing = [(stored, number) for stored, number in places if (stored.id, number) not in known]
     for first in range(0, len(missing), _EMBED_AT_ONCE):
         chunk = missing[first : first + _EMBED_AT_ONCE]
-        made = _embedded(level, chunk, store, embedder)
+        made = _embedded(level, chunk, store, embed)
         # Kept as they come, so that an interrupted run has not embedded in vain.
         if store.writable:
-            store.keep_dense(level, made, embedder.name)
+            store.keep_dense(level, made, embedder)
         known.update({(document, number): vectors for document, number, vectors in made})
         if progress:
             progress(_STEPS[level], first + len(chunk), len(missing))
@@ -145,11 +185,11 @@ def _texts(level: Level, store: Store, stored: Stored, number: int) -> list[str]
 
 
 def _embedded(
-    level: Level, places: Sequence[tuple[Stored, int]], store: Store, embedder: Embedder
+    level: Level, places: Sequence[tuple[Stored, int]], store: Store, embed: Embed
 ) -> list[tuple[int, int, NDArray[np.float32]]]:
     """Document, passage index and vectors of each place."""
     texts = [_texts(level, store, stored, number) for stored, number in places]
-    vectors = embedder.embed_passages([text for each in texts for text in each])
+    vectors = embed([(stored, text) for (stored, _), each in zip(places, texts, strict=True) for text in each])
     vectors = vectors.astype(np.float16).astype(np.float32)  # as they are kept: a search ranks the same the next time
     ends = np.cumsum([len(each) for each in texts])[:-1]
     return [(stored.id, number, part) for (stored, number), part in zip(places, np.split(vectors, ends), strict=True)]

@@ -22,7 +22,7 @@ from seriatim.retrieval.connection import RESTORE, connect, explained, write_ahe
 from seriatim.retrieval.lexical import Postings
 
 FILE = "library.sqlite"
-FORMAT = 3
+FORMAT = 4
 _AT_ONCE = 500  # rows asked for by one statement
 _APPLICATION_ID = 0x53455249  # "SERI"
 
