@@ -27,6 +27,7 @@ from seriatim.machine import cores
 from seriatim.models.generator import Generator
 from seriatim.models.opening import reader_path
 from seriatim.progress import Progress
+from seriatim.retrieval import store
 from seriatim.retrieval.context import Ranked
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.ranking import Effort
@@ -143,7 +144,7 @@ def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: 
 def _library(plan: Plan, dataset: Dataset) -> Iterator[Library]:
     """A library with the documents, kept from one run to the next, since its dense vectors took time to make."""
     made_from: dict[str, Any] = {"data": dataset.sha256, "splitting": plan.splitting, "embedder": plan.embedder}
-    made_from |= {"stitch": plan.stitch_words, "seriatim": seriatim.__version__}
+    made_from |= {"stitch": plan.stitch_words, "seriatim": seriatim.__version__, "format": store.FORMAT}
     folder = home() / "cache" / "evaluation" / cache.key_of(made_from)[:16]
     with Library(folder, embedder=plan.embedder, splitting=plan.splitting) as library:
         held = {info.name for info in library.documents()}
