@@ -126,7 +126,8 @@ _STEPS: dict[Level, str] = {"passage": "embedding", "pieces": "reading closely"}
 
 def _words(stage: FirstStage, question: str, embedder: WordEmbedder) -> NDArray[np.float32]:
     """The vectors of the question's words but for stop words, each as long as its idf, [words, dimension]."""
-    found = [stage.idf(term) * vector for word, vector in embedder.embed_words(question) for term in terms(word)]
+    idf = cache(stage.idf)
+    found = [idf(term) * vector for word, vector in embedder.embed_words(question) for term in terms(word)]
     return np.array(found, dtype=np.float32)
 
 
