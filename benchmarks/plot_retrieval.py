@@ -54,6 +54,7 @@ def _coverage(result: dict[str, Any], picture: Path) -> None:
 
 
 def _order(runs: dict[str, Any], picture: Path) -> None:
+    runs = {name: run for name, run in runs.items() if run["settings"]["stitch_words"] is None}
     tasks = list(dict.fromkeys(run["settings"]["task"] for run in runs.values()))
     figure, panels = plt.subplots(1, len(tasks), figsize=(10, 3.4))
     for axes, task in zip(panels, tasks, strict=True):

@@ -56,7 +56,8 @@ def test_stitched_documents_are_long_and_whole(tmp_path: Path) -> None:
     [text] = joined.documents.values()
     assert VOYAGE in text
     assert ORCHARD in text
-    assert {question.document for question in joined.questions} == set(joined.documents)
+    assert {question.over for question in joined.questions} == set(joined.documents)
+    assert [question.document for question in joined.questions] == [each.document for each in dataset.questions]
     assert [question.id for question in joined.questions] == [question.id for question in dataset.questions]
     assert all(len(each.split()) >= 200 for each in dataset.stitch(200).documents.values())
 

@@ -141,12 +141,19 @@ def test_a_larger_limit_asks_over_the_same_stitched_documents(tmp_path: Path, da
     run(replace(plan, limit=1), dataset, None, "none", tmp_path / "run")
     made = run(plan, dataset, None, "none", tmp_path / "run")
     assert len(made.rows) == 5
-    assert len({row["document"] for row in made.rows}) == 1
+    whole = run(plan, dataset, None, "none", tmp_path / "whole")
+    assert {row["question_id"]: row["passages"] for row in made.rows} == {
+        row["question_id"]: row["passages"] for row in whole.rows
+    }
 
 
 def test_a_stitched_document_holds_several(tmp_path: Path, dataset: Dataset) -> None:
     made = run(replace(PLAN, stitch_words=400), dataset, None, "none", tmp_path / "run")
-    assert len({row["document"] for row in made.rows}) == 1
+    apart = run(PLAN, dataset, None, "none", tmp_path / "apart")
+    passages = [max(index for row in each.rows for index, _ in row["passages"]) for each in (made, apart)]
+    assert passages[0] > passages[1]
+    # A row names the question's own document: of one stitched document no bootstrap could draw several.
+    assert [row["document"] for row in made.rows] == [row["document"] for row in apart.rows]
     assert {row["coverage"] for row in made.at(256).values()} == {1}
 
 

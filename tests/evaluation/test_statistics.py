@@ -66,6 +66,12 @@ def test_the_bootstrap_draws_documents_whole() -> None:
     assert np.mean(means == 0) == pytest.approx(1 / 4, abs=0.02)
 
 
+def test_of_one_document_questions_are_drawn() -> None:
+    means = bootstrap_means([1.0] * 9 + [0.0], ["the only one"] * 10)
+    assert np.array_equal(means, bootstrap_means([1.0] * 9 + [0.0], list("abcdefghij")))
+    assert two_sided(bootstrap_means([0.5, -0.4], ["one", "one"])) > 0.4
+
+
 def test_the_bootstrap_of_independent_values_is_as_wide_as_theory_says() -> None:
     values = np.random.default_rng(1).normal(0.3, 1.0, 400)
     low, high = interval(bootstrap_means(values, [str(n) for n in range(400)]))

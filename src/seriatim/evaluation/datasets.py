@@ -30,7 +30,7 @@ class Dataset:
         drawn = random.Random(seed).sample(self.questions, len(self.questions))[:limit]
         chosen = {question.id for question in drawn}
         questions = tuple(question for question in self.questions if question.id in chosen)
-        names = {question.document for question in questions}
+        names = {question.over for question in questions}
         return replace(
             self, questions=questions, documents={n: text for n, text in self.documents.items() if n in names}
         )
@@ -50,7 +50,7 @@ class Dataset:
             groups[-1] += last
         joined = {"+".join(group): "\n\n\n".join(self.documents[each] for each in group) for group in groups}
         home = {name: "+".join(group) for group in groups for name in group}
-        questions = tuple(replace(question, document=home[question.document]) for question in self.questions)
+        questions = tuple(replace(question, stitched=home[question.document]) for question in self.questions)
         return replace(self, documents=joined, questions=questions)
 
 

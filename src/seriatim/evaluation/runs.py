@@ -84,7 +84,7 @@ def run(
         _library(plan, drawn) as kept,
     ):
         for question, tokens in missing(wanted, rows, progress):
-            row = _ask(plan, question, tokens, drawn.documents[question.document], reader, identity, kept)
+            row = _ask(plan, question, tokens, drawn.documents[question.over], reader, identity, kept)
             records.append(file, row)
     return records.read_run(path)
 
@@ -193,7 +193,7 @@ def _context(
     if plan.arm == "full":
         return (), _that_fits(plan, question, middle_truncated(document, tokens), reader)
     found = library.search(
-        question.text, documents=[question.document], tokens=tokens, order="relevance", effort=plan.effort
+        question.text, documents=[question.over], tokens=tokens, order="relevance", effort=plan.effort
     )
     passages = arranged(found.passages, plan.arm, f"{plan.seed}/{question.id}")
     return passages, as_text(passages)

@@ -46,7 +46,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def bootstrap_means(values: Sequence[float], clusters: Sequence[str], seed: int = 0) -> NDArray[np.float64]:
     """Means of `values` over resamples of whole clusters, [RESAMPLES]: questions about one document are not
-    independent of each other, so documents are drawn, with all their questions."""
+    independent of each other, so documents are drawn, with all their questions. Of one document alone nothing but its
+    questions can be drawn."""
+    if len(set(clusters)) == 1:
+        clusters = [str(number) for number in range(len(values))]
     names = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
     of = np.array([names[name] for name in clusters])
     sums = np.bincount(of, weights=np.asarray(values, dtype=np.float64))

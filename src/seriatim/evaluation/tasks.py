@@ -36,13 +36,20 @@ _CHOOSE_SEVERAL = (
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question about one document. `references` are the right answers (of a choice of `options`: its text, then its
-    letter; of L-Eval's choices: what begins with the letters)."""
+    letter; of L-Eval's choices: what begins with the letters). `stitched` is the joined document that it is asked over,
+    where its own is part of one."""
 
     id: str
     document: str
     text: str
     references: tuple[str, ...]
     options: tuple[str, ...] = ()
+    stitched: str | None = None
+
+    @property
+    def over(self) -> str:
+        """The name of the document that is searched for the answer."""
+        return self.stitched or self.document
 
 
 @dataclass(frozen=True, slots=True)
