@@ -22,7 +22,6 @@ from pathlib import Path
 from machine import machine
 from seriatim.evaluation.comparison import compare, to_dict
 from seriatim.evaluation.datasets import read_dataset
-from seriatim.evaluation.plots import draw
 from seriatim.evaluation.records import Run, read_run
 from seriatim.evaluation.runs import Plan, reader_identity, run
 from seriatim.evaluation.summary import summary
@@ -42,7 +41,6 @@ def main() -> None:
     parser.add_argument("--reader", default=READER, help="a model, or an address and `#` and the model there")
     parser.add_argument("--runs", type=Path, default=Path("benchmarks/results/order"), help="where the runs are kept")
     parser.add_argument("--out", type=Path, required=True, help="the JSON file of the results")
-    parser.add_argument("--plots", type=Path, default=Path("docs"), help="where the plots go")
     parser.add_argument("--only", nargs="+", default=[""], help="ask only runs whose names begin so: stitched quality")
     parser.add_argument("--limit", type=int, default=MOST, help="ask fewer questions of a task for now")
     parser.add_argument("--only-summary", action="store_true", help="ask nothing; sum up what was asked")
@@ -57,10 +55,6 @@ def main() -> None:
         reader.close()
     made = {name: read_run(options.runs / name) for name, _ in plans() if (options.runs / name / "rows.jsonl").exists()}
     _write(options.out, made)
-    for task in (*CHOICES, *ANSWERS, "stitched"):
-        runs = [made[name] for arm in ("document", "relevance", "closed") if (name := f"{task}-{arm}") in made]
-        if runs:
-            draw(runs, options.plots / ("stitched" if task == "stitched" else "order"))
 
 
 def plans(limit: int = MOST) -> Iterator[tuple[str, Plan]]:

@@ -75,7 +75,10 @@ def _line(axes: Axes, points: list[tuple[float, ...]], label: str, place: int) -
     x, y, low, high = zip(*points, strict=True)
     colour, marker, dashes = STYLES[place]
     beside = [tokens * (1 + 0.02 * place) for tokens in x]  # so that intervals do not cover each other
-    errors = [[m - end for m, end in zip(y, low, strict=True)], [end - m for m, end in zip(y, high, strict=True)]]
+    errors = [
+        [max(0.0, m - end) for m, end in zip(y, low, strict=True)],
+        [max(0.0, end - m) for m, end in zip(y, high, strict=True)],
+    ]
     axes.errorbar(
         beside, y, yerr=errors, color=colour, marker=marker, linestyle=dashes, label=label,
         markersize=4, linewidth=1.4, elinewidth=0.7, capsize=2,

@@ -29,12 +29,19 @@ def test_pairs_are_compared_question_by_question() -> None:
     assert compared.mcnemar
     assert (compared.mcnemar.only_a, compared.mcnemar.only_b) == (4, 1)
     assert compared.p == compared.mcnemar.p == 2 * (1 + 5) / 32
-    low, high = compared.interval_95
-    assert low <= 37.5 <= high
-    assert compared.wilson_a and compared.wilson_a[0] < 87.5 < compared.wilson_a[1]  # noqa: PT018
+    assert compared.interval_95 == (25, 50)  # one document twice, or the other: 1 of 4 more, and 2 of 4
+    assert compared.wilson_a == pytest.approx((52.91, 97.76), abs=0.01)
+    assert compared.wilson_b == pytest.approx((21.52, 78.48), abs=0.01)
     [mirrored] = compare(b, a)
     assert mirrored.difference == -compared.difference
     assert mirrored.p == compared.p
+
+
+@pytest.mark.parametrize("name", ["data_sha256", "stitch_words", "prompt_version", "prompt"])
+def test_other_questions_or_other_words_are_no_pair(name: str) -> None:
+    a, b = a_run("document", rows("1111"), **{name: 1}), a_run("relevance", rows("1110"), **{name: 2})
+    with pytest.raises(UsageError, match=rf"differ in {name} \(1, 2\)"):
+        compare(a, b)
 
 
 def test_several_budgets_are_adjusted_together() -> None:

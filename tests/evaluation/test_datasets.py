@@ -75,6 +75,7 @@ def test_stitched_documents_are_long_and_whole(tmp_path: Path) -> None:
         (json.dumps(LEVAL[0] | {"input": 3}), "input must be text, not 3"),
         (json.dumps(LEVAL[0] | {"instructions": "Who?"}), "instructions must be a list of texts, not 'Who?'"),
         (json.dumps(LEVAL[0] | {"input": "\ud800"}), "surrogates not allowed"),
+        (json.dumps({"input": "x", "instructions": [" ?!"], "outputs": ["y"]}), "the question ' ?!' is empty"),
         ("[" * 100_000, "line 1: not JSON"),
     ],
 )
@@ -96,6 +97,7 @@ def test_a_row_of_another_form_is_named(tmp_path: Path, line: str, told: str) ->
         ("en_mc", {"answer": ["the mast"]}, "the answer 'the mast' is none of the options"),
         ("en_mc", {"answer": ["the mast", "AB"]}, "the answer 'the mast' is none of the options"),
         ("en_mc", {"options": None}, "options must be a list of texts, not None"),
+        ("en_mc", {"options": ["the mast", " ", "c", "d"]}, "an option is empty"),
         ("en_mc", {"options": list("abcde")}, "at most four options were expected, not 5"),
     ],
 )

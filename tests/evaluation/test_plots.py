@@ -23,6 +23,23 @@ def runs(tmp_path: Path) -> list[Run]:
     ]
 
 
+def test_equal_scores_are_drawn(runs: list[Run], tmp_path: Path) -> None:
+    rows = tuple(row | {"score": 0.4, "coverage": 1 / 3} for row in runs[0].rows)
+    assert draw([replace(runs[0], rows=rows)], tmp_path / "plots")
+
+
+def test_what_was_asked_in_part_says_so(runs: list[Run], tmp_path: Path) -> None:
+    part = replace(runs[0], rows=runs[0].rows[:-2])
+    [picture, *_] = draw([part], tmp_path / "plots")
+    assert "document (document, n = 5, 3)" in "".join(ElementTree.parse(picture).getroot().itertext())
+
+
+def test_stitched_documents_have_a_plot_of_their_own(runs: list[Run], tmp_path: Path) -> None:
+    stitched = replace(runs[0], settings=runs[0].settings | {"stitch_words": 400})
+    with pytest.raises(UsageError, match="draw them apart"):
+        draw([stitched, runs[1]], tmp_path / "plots")
+
+
 def test_each_plot_is_a_vector_and_a_picture(runs: list[Run], tmp_path: Path) -> None:
     files = draw(runs, tmp_path / "plots")
     assert [file.name for file in files] == [

@@ -70,3 +70,12 @@ def test_a_question_that_is_answered_twice_is_told(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "predictions.jsonl", [row, row])
     with pytest.raises(SeriatimError, match="line 2: the question with id 7 is answered twice"):
         score_predictions(find_task("en_qa"), file)
+
+
+def test_answers_that_name_no_letter_are_no_answers_to_choices(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "p.jsonl", [{"prediction": "Bello", "ground_truth": ["Bello"]}])
+    with pytest.raises(SeriatimError, match="line 1: ground_truth must begin with the letters of the right options"):
+        score_predictions(find_task("quality"), file)
+    for right in ("B", "(B) the mast", "B. the mast"):
+        rows = [{"prediction": "B", "ground_truth": right}]
+        assert score_predictions(find_task("quality"), write_rows(file, rows)).score == 100

@@ -25,6 +25,32 @@ def test_a_run_is_read(tmp_path: Path) -> None:
     assert (run.settings, run.rows, run.budgets) == (SETTINGS, (ROW,), [512])
 
 
+def test_further_budgets_and_questions_come_to_those_that_there_were(tmp_path: Path) -> None:
+    first = SETTINGS | {"limit": 50, "tokens": [512], "machine": {"cores": 1}}
+    a_folder(tmp_path, first)
+    for change in ({"limit": 5, "tokens": [128], "machine": {"cores": 2}}, {"limit": 9, "tokens": [128]}):
+        with records.opened(tmp_path, first | change):
+            pass
+    held = records.read_run(tmp_path).settings
+    assert (held["limit"], held["tokens"], held["machine"]) == (50, [128, 512], {"cores": 1})
+    assert held["earlier_machines"] == [{"cores": 2}]
+
+
+def test_rows_without_settings_are_not_taken_for_another_runs(tmp_path: Path) -> None:
+    (a_folder(tmp_path) / records.SETTINGS).unlink()
+    with pytest.raises(SeriatimError, match=r"has rows, but run\.json is gone"), records.opened(tmp_path, SETTINGS):
+        pass
+    assert json.loads((tmp_path / records.ROWS).read_text()) == ROW
+    assert not (tmp_path / records.SETTINGS).exists()
+
+
+def test_a_folder_of_other_things_is_no_place_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "novel.txt").write_text("Call me Ishmael.")
+    with pytest.raises(UsageError, match="holds other files and no run"), records.opened(tmp_path, SETTINGS):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["novel.txt"]
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from seriatim.errors import SeriatimError, UsageError
+from seriatim.errors import ModelError, SeriatimError, UsageError
 from seriatim.evaluation import records
 from seriatim.evaluation.datasets import Dataset, read_dataset
 from seriatim.evaluation.runs import Plan, run
 from seriatim.evaluation.summary import summary
 from seriatim.evaluation.tasks import find_task
+from seriatim.retrieval import embedders
 from tests.evaluation.data import LEVAL, Echo, write_rows
 from tests.retrieval.conftest import ORCHARD, VOYAGE
 
@@ -145,6 +146,27 @@ def test_a_larger_limit_asks_over_the_same_stitched_documents(tmp_path: Path, da
     assert {row["question_id"]: row["passages"] for row in made.rows} == {
         row["question_id"]: row["passages"] for row in whole.rows
     }
+
+
+def test_a_run_names_the_embedder_that_ranked(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(PLAN, dataset, None, "none", tmp_path / "fast").settings["embedder"] is None
+    plan = replace(PLAN, effort="balanced")
+    assert plan.ranked_by == "minilm"
+    assert replace(plan, arm="closed").ranked_by is None
+
+    def missing(name: str, **_: object) -> None:
+        raise ModelError(f"{name} cannot be fetched")
+
+    monkeypatch.setattr(embedders, "open_embedder", missing)
+    with pytest.raises(ModelError, match="minilm cannot be fetched"):  # else the rows would be of another ranking
+        run(plan, dataset, None, "none", tmp_path / "balanced")
+
+
+def test_the_whole_document_costs_its_tokens(tmp_path: Path, dataset: Dataset) -> None:
+    made = run(replace(PLAN, arm="full", tokens=(100,)), dataset, Echo(), "echo", tmp_path / "run")
+    assert all(90 <= row["context_tokens"] <= 101 for row in made.rows)
 
 
 def test_a_stitched_document_holds_several(tmp_path: Path, dataset: Dataset) -> None:

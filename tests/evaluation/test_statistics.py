@@ -93,6 +93,10 @@ def test_the_bootstrap_takes_little_memory_and_draws_the_same_however_it_is_cut(
     assert np.array_equal(bootstrap_means(values[:7], clusters[:7]), few)
 
 
+def test_differences_that_cancel_out_are_none() -> None:
+    assert two_sided(bootstrap_means([0.1, 0.2, -0.3] * 8, [str(n // 3) for n in range(24)])) == 1
+
+
 def test_the_bootstraps_p_value() -> None:
     assert two_sided(bootstrap_means([0.0] * 20, list("abcdefghijklmnopqrst"))) == 1
     assert two_sided(bootstrap_means([0.2] * 20, list("abcdefghijklmnopqrst"))) == pytest.approx(2 / 10_001)

@@ -336,7 +336,8 @@ def compare(
     if json:
         print_json(comparison.to_dict(first, second, by, compared))
         return
-    print(f"{'tokens':>8} {'n':>5} {'A':>7} {'B':>7} {'A - B':>7} {'95%':>15} {'p':>7} {'Holm':>7}")
+    print(f"{by} of {first.settings['task']}, in percent: A is {first.name}, B is {second.name}")
+    print(f"{'tokens':>8} {'n':>5} {'docs':>5} {'A':>7} {'B':>7} {'A - B':>7} {'95%':>15} {'p':>7} {'Holm':>7}")
     for each in compared:
         _show_compared(each)
 
@@ -345,7 +346,7 @@ def _show_compared(each: "Compared") -> None:
     low, high = each.interval_95
     tokens = f"{each.tokens_a:,}" if each.tokens_a == each.tokens_b else f"{each.tokens_a:,}/{each.tokens_b:,}"
     print(
-        f"{tokens:>8} {each.n:>5} {each.a:>7.2f} {each.b:>7.2f} {each.difference:>+7.2f} "
+        f"{tokens:>8} {each.n:>5} {each.documents:>5} {each.a:>7.2f} {each.b:>7.2f} {each.difference:>+7.2f} "
         f"{f'{low:+.2f} to {high:+.2f}':>15} {each.p:>7.4f} {each.p_holm:>7.4f}"
     )
 

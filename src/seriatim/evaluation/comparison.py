@@ -51,10 +51,10 @@ def compare(a: Run, b: Run, by: Measure = "score", seed: int = 0) -> list[Compar
 
     Raises `UsageError` for runs that share no question, or are of different tasks or data.
     """
-    for name in ("task", "judged_by", "data_sha256", "stitch_words"):
+    for name in ("task", "judged_by", "data_sha256", "stitch_words", "prompt_version", "prompt"):
         if a.settings.get(name) != b.settings.get(name):
             raise UsageError(
-                f"{a.path} and {b.path} differ in {name} ({a.settings.get(name)}, {b.settings.get(name)}) "
+                f"{a.path} and {b.path} differ in {name} ({a.settings.get(name)!s:.60}, {b.settings.get(name)!s:.60}) "
                 "and cannot be compared question by question"
             )
     paired = [

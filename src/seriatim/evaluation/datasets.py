@@ -148,11 +148,15 @@ def _infinitebench(
     text = _document(row, "context")
     name = f"{task.name}/{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     options = tuple(texts_of(row, "options")) if task.metric == "accuracy" else ()
+    if not all(each.strip() for each in options):
+        raise ValueError("an option is empty")
     if len(options) > len(LETTERS):
         raise ValueError(f"at most four options were expected, not {len(options)}")
     answers = [text_of(row, "answer")] if isinstance(row["answer"], str) else texts_of(row, "answer")
     references = choice_label(options, answers) if options else tuple(answers)
-    question = Question(f"{task.name}/{row.get('id', number)}", name, text_of(row, "input"), references, options)
+    question = Question(
+        f"{task.name}/{row.get('id', number)}", name, _question(text_of(row, "input")), references, options
+    )
     return name, held.get(name, text), [question]
 
 
@@ -165,11 +169,18 @@ def _leval(task: Task, number: int, row: dict[str, Any], _held: dict[str, str]) 
     kind = "exam" if task.metric == "accuracy" else "f1"
     scorable = row.get("evaluation", kind) == kind
     questions = [
-        Question(f"{name}/{place}", name, text, (gold,))
+        Question(f"{name}/{place}", name, _question(text), (gold,))
         for place, (text, gold) in enumerate(zip(asked, outputs, strict=True))
         if scorable
     ]
     return name, _document(row, "input"), questions
+
+
+def _question(text: str) -> str:
+    """`text`, which must ask something, as a search will want it."""
+    if not any(map(str.isalnum, text)):
+        raise ValueError(f"the question {text!r:.40} is empty")
+    return text
 
 
 def _document(row: dict[str, Any], name: str) -> str:

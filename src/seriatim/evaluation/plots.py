@@ -32,13 +32,15 @@ def draw(runs: Sequence[Run], folder: Path) -> list[Path]:
     tasks = sorted({run.settings["task"] for run in runs})
     if len(tasks) > 1:
         raise UsageError(f"one plot shows one task, not {' and '.join(tasks)}")
+    if len({run.settings.get("stitch_words") for run in runs}) > 1:
+        raise UsageError("stitched documents and those that are not are two measurements: draw them apart")
     if len({run.settings.get("judged_by") for run in runs}) > 1:
         raise UsageError("letters by log-probability and generated answers are two measurements: draw them apart")
     metric = "F1" if runs[0].settings["metric"] == "f1" else "right answers"
     columns: dict[str, tuple[str, float, Column]] = {
         "score": (f"{metric}, %", 100, lambda row: row.get("score")),
         "coverage": ("evidence in the context, %", 100, lambda row: row["coverage"]),
-        "seconds": ("seconds a question", 1, seconds),
+        "seconds": ("mean seconds a question", 1, seconds),
         "prompt_tokens": ("tokens of the prompt", 1, lambda row: row.get("prompt_tokens")),
         "completion_tokens": ("tokens that were generated", 1, _generated),
     }
@@ -86,7 +88,7 @@ def _line(axes: "Axes", run: Run, place: int, scale: float, column: Column) -> N
     """A run's means with 95% intervals of a bootstrap over documents; one without budgets is a level line."""
     style: dict[str, Any] = {
         "color": _COLOURS[place % len(_COLOURS)], "linestyle": _DASHES[place % len(_DASHES)],
-        "label": f"{run.settings['order']} ({run.name})", "linewidth": 1.4,
+        "label": _label(run), "linewidth": 1.4,
     }  # fmt: skip
     points = []
     for tokens in run.budgets:
@@ -103,8 +105,19 @@ def _line(axes: "Axes", run: Run, place: int, scale: float, column: Column) -> N
     x, y, low_y, high_y = zip(*points, strict=True)
     nudge = 1 + 0.012 * place  # so that intervals at the same budget stand beside each other
     x = tuple(tokens * nudge for tokens in x)
-    errors = [[m - lo for m, lo in zip(y, low_y, strict=True)], [hi - m for m, hi in zip(y, high_y, strict=True)]]
+    # Where all scores are equal the ends differ from the mean by a rounding, upwards as often as downwards.
+    errors = [
+        [max(0.0, m - lo) for m, lo in zip(y, low_y, strict=True)],
+        [max(0.0, hi - m) for m, hi in zip(y, high_y, strict=True)],
+    ]
     axes.errorbar(x, y, yerr=errors, marker=_MARKERS[place % len(_MARKERS)], capsize=2.5, markersize=4, **style)
+
+
+def _label(run: Run) -> str:
+    """The order, the run, and of budgets that were not asked alike how many questions each has."""
+    counts = [len(run.at(tokens)) for tokens in run.budgets]
+    asked = f", n = {', '.join(map(str, counts))}" if len(set(counts)) > 1 else ""
+    return f"{run.settings['order']} ({run.name}{asked})"
 
 
 def _finish(axes: "Axes", runs: Sequence[Run], label: str) -> None:
@@ -113,11 +126,12 @@ def _finish(axes: "Axes", runs: Sequence[Run], label: str) -> None:
         axes.set_xscale("log")
     elif budgets:  # so that runs beside each other do not look like other budgets
         axes.set_xlim(0.7 * budgets[0], 1.4 * budgets[0])
-    axes.set_xticks(budgets, [f"{tokens:,}" for tokens in budgets])
+    axes.set_xticks(budgets, [f"{tokens:,}" for tokens in budgets], rotation=45 if len(budgets) > 4 else 0)
     axes.minorticks_off()
     generated = any("format_failure" in row for run in runs for row in run.rows)
     axes.set_xlabel("budget of generated tokens" if generated else "tokens of context")
     axes.set_ylabel(label)
-    axes.set_title(f"{runs[0].settings['task']}, {runs[0].settings.get('reader') or 'retrieval alone'}", fontsize=9)
+    readers = dict.fromkeys(run.settings.get("reader") or "retrieval alone" for run in runs)
+    axes.set_title(f"{runs[0].settings['task']}, {' and '.join(readers)}", fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, frameon=False)

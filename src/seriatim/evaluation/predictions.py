@@ -1,5 +1,6 @@
 """Score a file of predictions, whoever made them."""
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from seriatim.evaluation.datasets import json_lines, reason, texts_of
 from seriatim.evaluation.tasks import Metric, Task
 
 _PREDICTION = ("prediction", "pred")
+_LETTERED = re.compile(r"\W*[A-D]+(\W|$)")
 _REFERENCES = ("ground_truth", "label", "references")
 
 
@@ -80,6 +82,10 @@ def _references(task: Task, row: dict[str, Any]) -> list[str]:
     references = texts_of(row if isinstance(row[name], list) else {name: [row[name]]}, name)
     if not any(each.strip() for each in references):
         raise ValueError(f"{name} is empty")
+    if task.metric == "accuracy" and task.form == "leval" and not any(map(_LETTERED.match, references)):
+        raise ValueError(f"{name} must begin with the letters of the right options, A to D")
+    if task.metric == "accuracy" and not all(each.strip() for each in references):
+        raise ValueError(f"{name} holds an empty text")
     if task.metric == "accuracy" and task.form == "infinitebench" and references[-1] not in tuple(LETTERS):
         raise ValueError(f"{name} must close with the letter of the right option, A to D")
     return references

@@ -25,7 +25,7 @@ _NUMBERS = (
     "retrieve_s", "prefill_s", "generate_s", "truncated", "format_failure", "samples", "right",
 )  # fmt: skip
 # What a run may be taken up with otherwise than it began: more questions, more budgets, and where things are.
-_FREE = ("limit", "tokens", "data", "machine")
+_FREE = ("limit", "tokens", "machine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,23 @@ def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row],
     damaged.
     """
     new = not path.exists()
+    if (
+        not new
+        and path.is_dir()
+        and any(path.iterdir())
+        and not any((path / name).exists() for name in (SETTINGS, ROWS))
+    ):
+        raise UsageError(f"{path} holds other files and no run; choose another folder with --run")
     with _writing(path):
         path.mkdir(parents=True, exist_ok=True)
     with _claimed(path) as file:
         with _writing(path):
             held = _settings(path)
             rows = _recovered(file, path)
+            if rows and held is None:
+                raise SeriatimError(
+                    f"{path / ROWS} has rows, but {SETTINGS} is gone; bring it back, or choose another folder"
+                )
             _settle(path, settings, held if rows and held else {})
         try:
             yield rows, file
@@ -136,14 +147,30 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _settle(path: Path, settings: Mapping[str, Any], held: Mapping[str, Any]) -> None:
-    """Write the settings down, where they are those that the run began with; one without rows has not begun."""
+    """Write the settings down, where they are those that the run began with; one without rows has not begun.
+
+    What may change comes to what was before: the budgets of both, the larger limit, and every machine, the last first.
+    """
+    if held and held.get("data_sha256") != settings.get("data_sha256"):
+        raise UsageError(f"the run in {path} was made with other data; choose another folder with --run")
     for name, value in settings.items():
         if held and name not in _FREE and held.get(name) != value:
             raise UsageError(
                 f"the run in {path} was made with {name} {held.get(name)}, not {value}; "
                 "choose another folder with --run"
             )
-    write_json(path / SETTINGS, dict(settings))
+    write_json(path / SETTINGS, dict(settings) | (_together(settings, held) if held else {}))
+
+
+def _together(settings: Mapping[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    limits = [each for each in (settings.get("limit"), held.get("limit")) if each is not None]
+    budgets = {*settings.get("tokens", ()), *held.get("tokens", ())}
+    before = [each for each in (held.get("machine"), *held.get("earlier_machines", ())) if each]
+    earlier = [each for each in before if each != settings.get("machine")]
+    return {
+        "limit": max(limits) if len(limits) == 2 else None, "tokens": sorted(budgets),
+        **({"earlier_machines": earlier} if earlier else {}),
+    }  # fmt: skip
 
 
 def _settings(path: Path) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ Main path: `run` → for each question and budget not asked yet: `_context` → 
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import seriatim
 from seriatim.documents.document import Document
 from seriatim.documents.passages import Splitting
+from seriatim.documents.tokens import count_tokens
 from seriatim.errors import ModelError, UsageError
 from seriatim.evaluation import cache, records
 from seriatim.evaluation.arms import Arm, arranged, as_text, middle_truncated
@@ -27,7 +28,7 @@ from seriatim.machine import cores
 from seriatim.models.generator import Generator
 from seriatim.models.opening import reader_path
 from seriatim.progress import Progress
-from seriatim.retrieval import store
+from seriatim.retrieval import embedders, store
 from seriatim.retrieval.context import Ranked
 from seriatim.retrieval.library import Library
 from seriatim.retrieval.ranking import Effort
@@ -60,6 +61,17 @@ class Plan:
     seed: int = 0
     stitch_words: int | None = None
 
+    @property
+    def searches(self) -> bool:
+        """Whether passages are searched for: the whole document needs no search, no document neither."""
+        return self.arm not in ("full", "closed")
+
+    @property
+    def ranked_by(self) -> str | None:
+        """The dense embedder that ranks passages, named even where it is the default: a run must not go on without
+        it on a machine that lacks it."""
+        return None if self.effort == "fast" or not self.searches else self.embedder or embedders.DEFAULT
+
 
 def run(
     plan: Plan, dataset: Dataset, reader: Generator | None, identity: str, path: Path, progress: Progress | None = None
@@ -70,7 +82,7 @@ def run(
     stopped, even killed, goes on where it was. Raises as `records.opened` does, and `ModelError` where the reader
     fails; what was asked until then is kept.
     """
-    if reader is None and plan.arm in ("full", "closed"):
+    if reader is None and not plan.searches:
         raise UsageError(f"without a reader there is nothing to judge in the order {plan.arm}; name one with --reader")
     if reader is None and plan.task.metric == "accuracy":  # the letter of a choice is no evidence to look for
         raise UsageError(f"without a reader there is nothing to judge in {plan.task.name}; name one with --reader")
@@ -81,10 +93,13 @@ def run(
     wanted = [(question, tokens) for tokens in budgets for question in drawn.questions]
     with (
         records.opened(path, _settings(plan, dataset, reader, identity)) as (rows, file),
-        _library(plan, drawn) as kept,
+        _library(plan, drawn) if plan.searches else nullcontext() as kept,
     ):
         for question, tokens in missing(wanted, rows, progress):
-            row = _ask(plan, question, tokens, drawn.documents[question.over], reader, identity, kept)
+            try:
+                row = _ask(plan, question, tokens, drawn.documents[question.over], reader, identity, kept)
+            except UsageError as error:
+                raise UsageError(f"{question.id}, {tokens} tokens: {error}") from error
             records.append(file, row)
     return records.read_run(path)
 
@@ -132,7 +147,7 @@ def reader_identity(model: str) -> str:
 def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: str) -> dict[str, Any]:
     return {
         "task": plan.task.name, "metric": plan.task.metric, "order": plan.arm, "reader": reader and reader.name,
-        "reader_identity": identity, "effort": plan.effort, "splitting": plan.splitting, "embedder": plan.embedder,
+        "reader_identity": identity, "effort": plan.effort, "splitting": plan.splitting, "embedder": plan.ranked_by,
         "seed": plan.seed, "stitch_words": plan.stitch_words, "data_sha256": dataset.sha256,
         "prompt_version": PROMPT_VERSION, "system": SYSTEM, "prompt": plan.task.prompt,
         "max_tokens": plan.task.max_tokens, "sampling": asdict(GREEDY),
@@ -143,10 +158,10 @@ def _settings(plan: Plan, dataset: Dataset, reader: Generator | None, identity: 
 @contextmanager
 def _library(plan: Plan, dataset: Dataset) -> Iterator[Library]:
     """A library with the documents, kept from one run to the next, since its dense vectors took time to make."""
-    made_from: dict[str, Any] = {"data": dataset.sha256, "splitting": plan.splitting, "embedder": plan.embedder}
+    made_from: dict[str, Any] = {"data": dataset.sha256, "splitting": plan.splitting, "embedder": plan.ranked_by}
     made_from |= {"stitch": plan.stitch_words, "seriatim": seriatim.__version__, "format": store.FORMAT}
     folder = home() / "cache" / "evaluation" / cache.key_of(made_from)[:16]
-    with Library(folder, embedder=plan.embedder, splitting=plan.splitting) as library:
+    with Library(folder, embedder=plan.ranked_by, splitting=plan.splitting) as library:
         held = {info.name for info in library.documents()}
         for name, text in dataset.documents.items():
             if name not in held:
@@ -161,14 +176,14 @@ def _ask(
     document: str,
     reader: Generator | None,
     identity: str,
-    library: Library,
+    library: Library | None,
 ) -> records.Row:
     started = time.perf_counter()
     passages, text = _context(plan, question, tokens, document, reader, library)
     retrieve_s = time.perf_counter() - started
     row: records.Row = {
         "question_id": question.id, "document": question.document, "tokens": tokens,
-        "context_tokens": sum(each.passage.tokens for each in passages),
+        "context_tokens": sum(each.passage.tokens for each in passages) if library else count_tokens(text),
         "passages": [[each.passage.index, each.rank] for each in passages],
         "references": list(question.references),
         "coverage": _coverage(plan, question, document, text), "retrieve_s": retrieve_s,
@@ -185,12 +200,12 @@ def _ask(
 
 
 def _context(
-    plan: Plan, question: Question, tokens: int, document: str, reader: Generator | None, library: Library
+    plan: Plan, question: Question, tokens: int, document: str, reader: Generator | None, library: Library | None
 ) -> tuple[Sequence[Ranked], str]:
     """The passages in the order of the arm, and the text that the reader sees."""
     if plan.arm == "closed":
         return (), ""
-    if plan.arm == "full":
+    if library is None:
         return (), _that_fits(plan, question, middle_truncated(document, tokens), reader)
     found = library.search(
         question.text, documents=[question.over], tokens=tokens, order="relevance", effort=plan.effort

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 10_000
 _DRAWN_AT_ONCE = 2_000_000  # clusters, in some 50 MB; MMLU's resamples are 140 million
+_ROUNDING = 1e-12  # differences that cancel out do so to this
 _Z = 1.959963984540054  # two-sided 95%
 
 
@@ -72,5 +73,5 @@ def interval(means: NDArray[np.float64]) -> tuple[float, float]:
 def two_sided(means: NDArray[np.float64]) -> float:
     """The bootstrap's two-sided p-value of a mean difference of 0: twice the smaller share on either side, at least
     1 / (resamples + 1)."""
-    smaller = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    smaller = min(int((means <= _ROUNDING).sum()), int((means >= -_ROUNDING).sum()))
     return min(1.0, 2 * (smaller + 1) / (len(means) + 1))
