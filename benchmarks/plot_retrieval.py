@@ -64,8 +64,8 @@ def _order(runs: dict[str, Any], picture: Path) -> None:
             _line(axes, points, label, 1 + 2 * place)
         axes.axhline(own["closed"]["budgets"][0]["score"], color="#7f7f7f", linestyle=":", label="closed book")
         budgets = [each["tokens"] for each in own["document"]["budgets"]]
-        count, metric = own["document"]["budgets"][0]["n"], own["document"]["settings"]["metric"]
-        _finish(axes, f"{task}, {count} questions", budgets)
+        counts, metric = {each["n"] for each in own["document"]["budgets"]}, own["document"]["settings"]["metric"]
+        _finish(axes, f"{task}, {' to '.join(map(str, sorted(counts)))} questions", budgets)
         axes.set_ylabel("F1, %" if metric == "f1" else "right answers, %")
         axes.set_xlim(0.8 * budgets[0], 1.25 * budgets[-1])
     _save(figure, panels[0], picture)
