@@ -343,7 +343,8 @@ def test_who_finds_no_room_is_told_by_the_status(tmp_path: Path, path: str) -> N
         served.upload(("voyage.md", b"They sold the oil at Sunder for eleven crowns a barrel. " * 30))
         model.held.clear()
         answers = asyncio.run(all_at_once(served.address))
-        assert served.http.get("/api/health").json()["queue"] == {"running": 0, "waiting": 0}
+        nobody = {"running": 0, "waiting": 0}  # soon: an answer is told before its place is free
+        asyncio.run(until(lambda: served.http.get("/api/health").json()["queue"] == nobody))
     assert set(answers) == {(200, False), (429, True)}
     assert answers.count((200, False)) >= 4
 
