@@ -101,10 +101,13 @@ def test_no_process_is_started(program: str) -> None:
 def test_nothing_outlives_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
     mark = f"# {secrets.token_hex(8)}"
     monkeypatch.setattr(sandbox, "_HARNESS", f"{sandbox._HARNESS}{mark}")
-    with ThreadPoolExecutor() as pool:
-        running = pool.submit(execute, "import time; time.sleep(60)", Allowance(wall_s=5))
-        found = _soon(lambda: len(_processes(mark)) >= 2, within_s=5)
-        done = running.result()
+    for _ in range(3):  # where the machine stands still for seconds, the program's time is over before it is seen
+        with ThreadPoolExecutor() as pool:
+            running = pool.submit(execute, "import time; time.sleep(60)", Allowance(wall_s=5))
+            found = _soon(lambda: len(_processes(mark)) >= 2, within_s=5)
+            done = running.result()
+        if found:
+            break
     assert found, done.error  # what finds them does find them
     assert not done.finished
     assert _soon(lambda: not _processes(mark))
