@@ -71,12 +71,8 @@ def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row],
     damaged.
     """
     new = not path.exists()
-    if (
-        not new
-        and path.is_dir()
-        and any(path.iterdir())
-        and not any((path / name).exists() for name in (SETTINGS, ROWS))
-    ):
+    names = {each.name for each in path.iterdir()} if path.is_dir() else set()
+    if names and names.isdisjoint({SETTINGS, ROWS}):
         raise UsageError(f"{path} holds other files and no run; choose another folder with --run")
     with _writing(path):
         path.mkdir(parents=True, exist_ok=True)
