@@ -71,7 +71,8 @@ def opened(path: Path, settings: Mapping[str, Any]) -> Iterator[tuple[list[Row],
     damaged.
     """
     new = not path.exists()
-    names = {each.name for each in path.iterdir()} if path.is_dir() else set()
+    with _writing(path):
+        names = {each.name for each in path.iterdir()} if path.is_dir() else set()
     if names and names.isdisjoint({SETTINGS, ROWS}):
         raise UsageError(f"{path} holds other files and no run; choose another folder with --run")
     with _writing(path):
